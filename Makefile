@@ -1,0 +1,55 @@
+# Two commands do everything on a fresh machine with Python 3.11: make demo, make test.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PORT ?= 8080
+EHR_PORT ?= 8081
+ONCE ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check lint types contracts docs bench soak clean
+
+help: ## list these commands
+	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "fhirplan needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Name another one: make PYTHON=python3.12 ...")'
+	@$(PYTHON) -m venv $(VENV) || { echo "python3 cannot make virtual environments here; on Debian: apt-get install python3-venv"; exit 1; }
+
+$(VENV)/installed: $(VENV)/bin/python setup.cfg pyproject.toml
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/installed-dev: $(VENV)/installed
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev,postgres]'
+	@touch $@
+
+demo: $(VENV)/installed ## EHR, server, worker and sample data on this machine; ONCE=1: change both sides, agree, exit
+	$(BIN)/fhirplan demo --port $(PORT) --ehr-port $(EHR_PORT) $(if $(ONCE),--once)
+
+test: $(VENV)/installed-dev ## the whole test suite
+	$(BIN)/pytest
+
+check: lint types contracts test ## what CI runs
+
+lint: $(VENV)/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/installed-dev
+	$(BIN)/mypy
+
+contracts: $(VENV)/installed-dev
+	$(BIN)/lint-imports
+
+docs: $(VENV)/installed-dev ## write the generated reference pages anew
+	$(BIN)/python scripts/reference_docs.py
+
+bench: $(VENV)/installed-dev ## speed as ratios in one run (needs wrk)
+	$(BIN)/python bench/run.py
+
+soak: $(VENV)/installed-dev ## the long tests
+	$(BIN)/pytest -m slow --timeout 3600
+
+clean: ## remove what the other commands made
+	rm -rf $(VENV) build dist .demo *.egg-info

@@ -1,0 +1,68 @@
+"""The ``fhirplan`` command: loads the one subcommand that is asked for, so that each starts fast."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Final
+
+import click
+
+from fhirplan import __version__
+from fhirplan.errors import FhirplanError
+
+COMMANDS: Final = {
+    "serve": "serve the FHIR API and the chart pages",
+    "worker": "pull and push until stopped",
+    "sandbox": "play an EHR to test against",
+    "demo": "sandbox EHR, server and worker in one go, with sample data",
+    "sync": "pull and push now, and report",
+    "validate": "say what is wrong with resources, and what to do",
+    "load": "bring Bundles in through the same checks as the API",
+    "ehr": "what an EHR can do for us",
+    "conflicts": "what was changed on both sides",
+    "outbox": "what waits to be sent",
+    "package": "write our profiles as a FHIR package",
+    "migrate": "bring the database to the current schema",
+    "reindex": "make the search indexes anew",
+}
+
+
+class _Commands(click.Group):
+    """The subcommands, each in its own module with a click command called ``command``."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"fhirplan.cli.{cmd_name}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="fhirplan")
+def command() -> None:
+    """FHIR R4-native care-plan integration server."""
+
+
+def main() -> None:
+    """Runs the command line; an error of ours ends it with its words and exit code 2."""
+    try:
+        command.main(standalone_mode=False)
+    except click.exceptions.Exit as leaving:
+        sys.exit(leaving.exit_code)
+    except click.Abort:
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except FhirplanError as error:
+        click.echo(f"fhirplan: {error.text}", err=True)
+        sys.exit(2)
