@@ -1,0 +1,281 @@
+"""Every setting: its name, meaning, default and check; read from a TOML file and FHIRPLAN_* variables over it.
+
+``load()`` gives one frozen ``Settings``; an unknown key or a wrong value raises ``Misconfigured`` naming the key,
+what was given and what is accepted. ``docs/reference/settings.md`` is generated from the declarations here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from fhirplan.errors import Misconfigured
+
+if TYPE_CHECKING:
+    from marshmallow import Schema
+
+PREFIX: Final = "FHIRPLAN_"
+DEFAULT_CONNECTION: Final = "default"
+LOOPBACK_HOSTS: Final = frozenset({"127.0.0.1", "localhost", "::1"})
+_DATA: Final = Path("data")
+_ROOT: Final = Path(__file__).resolve().parent
+
+
+def _setting(default: Any, meaning: str, *, accepted: str = "", **check: Any) -> Any:
+    secret = bool(check.get("secret"))
+    return field(default=default, repr=not secret, metadata={"meaning": meaning, "accepted": accepted, "check": check})
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """One EHR endpoint and how we work with it; ``[connections.NAME]`` in the TOML file."""
+
+    name: str = DEFAULT_CONNECTION
+    ehr_url: str = _setting("", "FHIR base of the EHR; empty: no EHR, nothing is pulled or pushed", accepted="a URL")
+    ehr_label: str = _setting("the EHR", "what the pages call this EHR")
+    ehr_auth: str = _setting("none", "how we authenticate there", one_of=("none", "bearer"))
+    ehr_token: str = _setting("", "the bearer token when ehr_auth is bearer", secret=True)
+    ehr_timeout: float = _setting(20.0, "seconds that one call to the EHR may take", minimum=0.1)
+    write_mode: str = _setting(
+        "behind",
+        "behind: a write is answered at once and pushed by the worker; through: the request waits for the EHR's answer",
+        one_of=("behind", "through"),
+    )
+    pull_interval: float = _setting(60.0, "seconds between two pulls by the worker", minimum=0.1)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings. Names are the TOML keys; in the environment they are upper case with FHIRPLAN_ before them."""
+
+    data_dir: Path = _setting(_DATA, "folder of everything this server keeps", accepted="a folder")
+    database_url: str = _setting(
+        "", "where the database is; empty: SQLite in data_dir", accepted="sqlite:///FILE or postgresql://…"
+    )
+    base_url: str = _setting("http://127.0.0.1:8080", "how callers reach this server, without a path", accepted="a URL")
+    auth: str = _setting(
+        "smart",
+        "smart: only metadata, health and static files until SMART tokens are served; "
+        "open: everybody may do everything, refused on anything but a loopback address",
+        one_of=("smart", "open"),
+    )
+    validation: str = _setting(
+        "case-management",
+        "what our API demands of a CarePlan, Goal, Task or CareTeam: base R4 and our profile (case-management), "
+        "base R4 and what meta.profile names (declared), or base R4 (base)",
+        one_of=("case-management", "declared", "base"),
+    )
+    packages: tuple[str, ...] = _setting(
+        (),
+        "FHIR packages to validate with besides our own",
+        accepted="folders, .tgz files or name#version, comma separated",
+    )
+    push_interval: float = _setting(1.0, "seconds between two looks of the worker at the outbox", minimum=0.05)
+    time_zone: str = _setting("UTC", "time zone of the patients, for due dates and pages", accepted="an IANA name")
+    clinic_label: str = _setting("the clinic", "what the pages call the clinic")
+    max_body_bytes: int = _setting(10 * 2**20, "largest request body, in bytes", minimum=1024)
+    max_depth: int = _setting(100, "deepest nesting of JSON that is read", minimum=10)
+    max_bundle_entries: int = _setting(2000, "most entries of a transaction or batch", minimum=1)
+    default_count: int = _setting(50, "resources on a page when _count is not given", minimum=1)
+    max_count: int = _setting(1000, "most resources on one page; a larger _count gets this many", minimum=1)
+    max_search_values: int = _setting(500, "most values in one search, over all parameters", minimum=1)
+    log_level: str = _setting("info", "how much is logged", one_of=("debug", "info", "warning", "error"))
+    log_format: str = _setting("json", "json: one object a line; text: for people", one_of=("json", "text"))
+    default_connection: Connection = field(default_factory=Connection)
+    connections: Mapping[str, Connection] = field(default_factory=dict)
+
+    @property
+    def database(self) -> str:
+        """The database URL, with the default filled in."""
+        return self.database_url or f"sqlite:///{(self.data_dir / 'fhirplan.db').absolute()}"
+
+    def connection(self, name: str) -> Connection | None:
+        """The connection of that name, or None."""
+        return self.default_connection if name == DEFAULT_CONNECTION else self.connections.get(name)
+
+    @property
+    def all_connections(self) -> tuple[Connection, ...]:
+        """The default connection and the named ones."""
+        return (self.default_connection, *self.connections.values())
+
+
+def profiles_folder() -> Path:
+    """The folder of our profiles: inside an installed package, else at the top of the checkout."""
+    return _shipped("profiles")
+
+
+def fixtures_folder() -> Path:
+    """The folder of our sample data: inside an installed package, else at the top of the checkout."""
+    return _shipped("fixtures")
+
+
+def _shipped(name: str) -> Path:
+    inside = _ROOT / name
+    return inside if inside.is_dir() else _ROOT.parent / name
+
+
+def connection_keys() -> tuple[str, ...]:
+    """The settings of one connection, which the default connection takes from the top level."""
+    return tuple(item.name for item in dataclasses.fields(Connection) if item.name != "name")
+
+
+def load(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
+    """The settings in force: defaults, then the TOML file, then FHIRPLAN_* variables, then ``overrides``.
+
+    The file is ``$FHIRPLAN_CONFIG``, or ``fhirplan.toml`` in the working folder when there is one.
+    Raises Misconfigured, naming each wrong key.
+    """
+    environ = os.environ if environ is None else environ
+    given = _from_file(environ)
+    known = {item.name for item in dataclasses.fields(Settings)} - {"default_connection", "connections"}
+    known |= set(connection_keys())
+    for name, text in environ.items():
+        if name.startswith(PREFIX) and name != f"{PREFIX}CONFIG":
+            key = name.removeprefix(PREFIX).lower()
+            if key not in known:
+                raise Misconfigured(f"{name} is not a setting of fhirplan.{_nearest(key, known)}")
+            given[key] = text
+    given.update(overrides)
+    return _checked(given)
+
+
+def _from_file(environ: Mapping[str, str]) -> dict[str, Any]:
+    named = environ.get(f"{PREFIX}CONFIG")
+    path = Path(named or "fhirplan.toml")
+    if not named and not path.is_file():
+        return {}
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise Misconfigured(f"The settings file {path} cannot be read: {error.strerror}.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise Misconfigured(f"The settings file {path} is not TOML: {error}.") from None
+
+
+def _checked(given: dict[str, Any]) -> Settings:
+    of_connection = {key: given.pop(key) for key in connection_keys() if key in given}
+    named = given.pop("connections", {})
+    if not isinstance(named, dict) or not all(isinstance(item, dict) for item in named.values()):
+        raise Misconfigured("connections: expected tables such as [connections.mercy].")
+    default = Connection(**_values(Connection, of_connection, ""))
+    connections = {
+        name: Connection(name=name, **_values(Connection, item, f"connections.{name}.")) for name, item in named.items()
+    }
+    for name in connections:
+        if name == DEFAULT_CONNECTION or not name.replace("-", "").isalnum() or name in _RESERVED:
+            raise Misconfigured(
+                f"connections.{name}: a connection is named with letters, digits and hyphens, and not {name}."
+            )
+    settings = Settings(**_values(Settings, given, ""), default_connection=default, connections=connections)
+    _check_together(settings)
+    return settings
+
+
+_RESERVED: Final = frozenset({"fhir", "auth", "chart", "cds-services", "healthz", "readyz", "metrics", "static"})
+
+
+def _check_together(settings: Settings) -> None:
+    from urllib.parse import urlsplit
+    from zoneinfo import ZoneInfo
+
+    if settings.auth == "open" and (urlsplit(settings.base_url).hostname or "") not in LOOPBACK_HOSTS:
+        raise Misconfigured(
+            f"auth: open lets everybody read every patient, so it is refused for base_url {settings.base_url}. "
+            "Use smart, or a base_url on 127.0.0.1."
+        )
+    try:
+        ZoneInfo(settings.time_zone)
+    except (KeyError, ValueError, OSError):
+        raise Misconfigured(
+            f"time_zone: {settings.time_zone!r} is no IANA time zone such as America/Chicago."
+        ) from None
+    for connection in settings.all_connections:
+        where = "" if connection.name == DEFAULT_CONNECTION else f"connections.{connection.name}."
+        if connection.ehr_url and urlsplit(connection.ehr_url).scheme not in ("http", "https"):
+            raise Misconfigured(f"{where}ehr_url: {connection.ehr_url!r} is no http or https URL.")
+        if connection.ehr_auth == "bearer" and not connection.ehr_token:
+            raise Misconfigured(f"{where}ehr_token: ehr_auth is bearer, so a token is needed.")
+
+
+def _values(of: type[Connection | Settings], given: dict[str, Any], where: str) -> dict[str, Any]:
+    """The checked values; the keyword arguments of ``of``."""
+    from marshmallow import ValidationError
+
+    try:
+        loaded: dict[str, Any] = _schema(of)().load(given)
+    except ValidationError as error:
+        lines = []
+        found: dict[str, Any] = error.normalized_messages()  # type: ignore[no-untyped-call]
+        for key, messages in sorted(found.items()):
+            text = " ".join(str(item) for item in (messages if isinstance(messages, list) else [messages]))
+            known = [item.name for item in dataclasses.fields(of)]
+            lines.append(
+                f"{where}{key} is not a setting of fhirplan.{_nearest(key, known)}"
+                if key not in known
+                else f"{where}{key}: {text} Given: {_shown(of, key, given.get(key))}."
+            )
+        raise Misconfigured(" ".join(lines)) from None
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in loaded.items()}
+
+
+def _shown(of: type[Connection | Settings], key: str, value: Any) -> str:
+    secret = any(item.name == key and item.metadata["check"].get("secret") for item in dataclasses.fields(of))
+    return "(hidden)" if secret else repr(value)
+
+
+def _schema(of: type[Connection | Settings]) -> type[Schema]:
+    """The marshmallow schema made from the declarations of a settings class."""
+    from marshmallow import Schema, fields, validate
+
+    class Items(fields.List[Any]):
+        """A list that an environment variable spells with commas."""
+
+        def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> list[Any]:
+            if isinstance(value, str):
+                value = [item.strip() for item in value.split(",") if item.strip()]
+            return list(super()._deserialize(value, attr, data, **kwargs))
+
+    class Folder(fields.String):
+        """A path, which may be given as text."""
+
+        def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+            return Path(str(value)).expanduser()
+
+    declared: dict[str, fields.Field[Any]] = {}
+    for item in dataclasses.fields(of):
+        if not item.metadata:
+            continue
+        check = item.metadata["check"]
+        rules: list[Any] = []
+        if "one_of" in check:
+            rules.append(validate.OneOf(check["one_of"], error=f"Accepted: {', '.join(check['one_of'])}."))
+        if "minimum" in check:
+            rules.append(validate.Range(min=check["minimum"], error=f"Accepted: {check['minimum']} or more."))
+        default: Any = item.default
+        kind = type(default)
+        if kind is bool:
+            declared[item.name] = fields.Boolean(validate=rules)
+        elif kind is int:
+            declared[item.name] = fields.Integer(strict=False, validate=rules)
+        elif kind is float:
+            declared[item.name] = fields.Float(validate=rules)
+        elif kind is tuple:
+            declared[item.name] = Items(fields.String(), validate=rules)
+        elif isinstance(default, Path):
+            declared[item.name] = Folder(validate=rules)
+        else:
+            declared[item.name] = fields.String(validate=rules)
+    schema: type[Schema] = Schema.from_dict(declared, name=f"{of.__name__}Schema")
+    return schema
+
+
+def _nearest(key: str, known: Any) -> str:
+    import difflib
+
+    found = difflib.get_close_matches(key, sorted(known), 1)
+    return f" Did you mean {found[0]}?" if found else " See docs/reference/settings.md."

@@ -1,0 +1,90 @@
+"""settings: one frozen value, every key checked, a wrong one named."""
+
+import dataclasses
+
+import pytest
+
+from fhirplan.errors import Misconfigured
+from fhirplan.settings import Settings, load
+
+
+def test_defaults_need_nothing(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    settings = load({})
+    assert settings.auth == "smart"
+    assert settings.validation == "case-management"
+    assert settings.database == f"sqlite:///{tmp_path / 'data' / 'fhirplan.db'}"
+    assert settings.connection("default").write_mode == "behind"
+    assert settings.connection("mercy") is None
+
+
+def test_the_environment_wins_over_the_file(tmp_path):
+    file = tmp_path / "f.toml"
+    file.write_text('max_count = 10\ndefault_count = 5\nehr_url = "http://ehr.example/fhir"\n')
+    settings = load({"FHIRPLAN_CONFIG": str(file), "FHIRPLAN_MAX_COUNT": "20"})
+    assert (settings.max_count, settings.default_count) == (20, 5)
+    assert settings.default_connection.ehr_url == "http://ehr.example/fhir"
+
+
+def test_named_connections_have_their_own_settings(tmp_path):
+    file = tmp_path / "f.toml"
+    file.write_text('[connections.mercy]\nehr_url = "https://mercy.example/fhir"\nwrite_mode = "through"\n')
+    settings = load({"FHIRPLAN_CONFIG": str(file)})
+    assert settings.connection("mercy").write_mode == "through"
+    assert [item.name for item in settings.all_connections] == ["default", "mercy"]
+
+
+@pytest.mark.parametrize(
+    ("environ", "named"),
+    [
+        ({"FHIRPLAN_AUHT": "open"}, "FHIRPLAN_AUHT"),
+        ({"FHIRPLAN_AUTH": "none"}, "auth"),
+        ({"FHIRPLAN_VALIDATION": "strict"}, "validation"),
+        ({"FHIRPLAN_MAX_BODY_BYTES": "ten"}, "max_body_bytes"),
+        ({"FHIRPLAN_MAX_DEPTH": "1"}, "max_depth"),
+        ({"FHIRPLAN_EHR_URL": "ehr.example"}, "ehr_url"),
+        ({"FHIRPLAN_EHR_AUTH": "bearer"}, "ehr_token"),
+        ({"FHIRPLAN_TIME_ZONE": "Mars/Olympus"}, "time_zone"),
+        ({"FHIRPLAN_AUTH": "open", "FHIRPLAN_BASE_URL": "https://plans.example"}, "auth"),
+        ({"FHIRPLAN_CONFIG": "/nowhere/at/all.toml"}, "/nowhere/at/all.toml"),
+    ],
+)
+def test_a_wrong_setting_stops_the_start_and_is_named(environ, named):
+    with pytest.raises(Misconfigured) as caught:
+        load(environ)
+    assert named in caught.value.text
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("colour = 1", "colour"),
+        ("[connections.mercy]\nehr_ulr = 'http://x.example'", "connections.mercy.ehr_ulr"),
+        ("[connections.fhir]\nehr_url = 'http://x.example'", "connections.fhir"),
+        ("connections = 3", "connections"),
+        ("= 3", "not TOML"),
+    ],
+)
+def test_a_wrong_file_stops_the_start_and_names_the_key(tmp_path, text, named):
+    file = tmp_path / "f.toml"
+    file.write_text(text)
+    with pytest.raises(Misconfigured) as caught:
+        load({"FHIRPLAN_CONFIG": str(file)})
+    assert named in caught.value.text
+
+
+def test_a_misspelled_key_is_answered_with_the_nearest_one():
+    with pytest.raises(Misconfigured) as caught:
+        load({"FHIRPLAN_MAX_COUNTS": "3"})
+    assert "max_count" in caught.value.text
+
+
+def test_a_token_is_in_no_message_and_no_repr():
+    settings = load({"FHIRPLAN_EHR_AUTH": "bearer", "FHIRPLAN_EHR_TOKEN": "s3cret"})
+    assert "s3cret" not in repr(settings)
+
+
+def test_settings_cannot_be_changed():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        load({}).auth = "open"
+    assert all(item.metadata.get("meaning") for item in dataclasses.fields(Settings) if item.metadata)
