@@ -1,0 +1,1 @@
+"""FHIR values and JSON, without input or output."""

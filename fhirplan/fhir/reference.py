@@ -1,0 +1,81 @@
+"""Reads FHIR references: relative, absolute, versioned, urn, contained, logical (R4 section 2.3)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from fhirplan.fhir.codec import Json, Resource
+
+ID: Final = re.compile(r"[A-Za-z0-9\-.]{1,64}")
+_RELATIVE: Final = re.compile(
+    r"(?:(?P<server>https?://.+)/)?(?P<type>[A-Z][A-Za-z]+)/(?P<id>[A-Za-z0-9\-.]{1,64})"
+    r"(?:/_history/(?P<version>[A-Za-z0-9\-.]{1,64}))?"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """Where a literal reference points: ``server`` is "" for a relative one, ``version`` "" when none is named."""
+
+    type: str
+    id: str
+    server: str = ""
+    version: str = ""
+
+    @property
+    def local(self) -> str:
+        """Type and id only, as ``Patient/p1``."""
+        return f"{self.type}/{self.id}"
+
+
+def parse(text: Any) -> Reference | None:
+    """The reference a string spells, or None for a urn, a fragment (``#x``), a query or anything else."""
+    if not isinstance(text, str):
+        return None
+    found = _RELATIVE.fullmatch(text)
+    if not found:
+        return None
+    return Reference(found["type"], found["id"], found["server"] or "", found["version"] or "")
+
+
+def target_type(reference: Json) -> str:
+    """The resource type a Reference element points to by its url or its ``type``, or "" when neither tells."""
+    if not isinstance(reference, dict):
+        return ""
+    found = parse(reference.get("reference"))
+    return found.type if found else str(reference.get("type") or "")
+
+
+def walk(resource: Json, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each Reference element in a resource with its FHIRPath: any object that has a string ``reference``."""
+    if isinstance(resource, dict):
+        if isinstance(resource.get("reference"), str):
+            yield path, resource
+        root = path or str(resource.get("resourceType", ""))
+        for key, value in resource.items():
+            if isinstance(value, dict | list):
+                yield from walk(value, f"{root}.{key}")
+    elif isinstance(resource, list):
+        for index, value in enumerate(resource):
+            yield from walk(value, f"{path}[{index}]")
+
+
+def rewrite(resource: Resource, new: Callable[[str], str | None]) -> Resource:
+    """A copy in which each literal reference is replaced by ``new(text)``; None leaves it as it is."""
+
+    def copy(value: Json) -> Json:
+        if isinstance(value, dict):
+            made = {key: copy(item) for key, item in value.items()}
+            text = made.get("reference")
+            if isinstance(text, str):
+                made["reference"] = new(text) or text
+            return made
+        if isinstance(value, list):
+            return [copy(item) for item in value]
+        return value
+
+    made: Resource = copy(resource)
+    return made
