@@ -1,0 +1,66 @@
+"""The words of the pages: one catalogue a language, with plurals and dates (chart design, section 5)."""
+
+from __future__ import annotations
+
+import json
+from datetime import date, datetime, timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+_FOLDER: Final = Path(__file__).with_name("languages")
+_DAYS_IN_WORDS: Final = 13
+
+
+class Words:
+    """The sentences of one language: ``words("time.due", date=…, relative=…)``; ``n`` chooses the plural."""
+
+    def __init__(self, language: str) -> None:
+        self.language = language
+        catalogue: dict[str, Any] = json.loads((_FOLDER / f"{language}.json").read_text(encoding="utf-8"))
+        self._texts: dict[str, str] = catalogue["texts"]
+        self._days: list[str] = catalogue["days"]
+        self._months: list[str] = catalogue["months"]
+
+    def __call__(self, key: str, /, **values: Any) -> str:
+        """The sentence of that key; raises KeyError for a key that the catalogue lacks."""
+        one, _, more = self._texts[key].partition(" | ")
+        text = more if more and values.get("n") != 1 else one
+        return text.format(**values)
+
+    def has(self, key: str) -> bool:
+        """Whether the catalogue has that key."""
+        return key in self._texts
+
+    def day(self, moment: date, today: date) -> str:
+        """A day as people write it, ``Tue 10 Mar``, with the year when it is not this one."""
+        year = f" {moment.year}" if moment.year != today.year else ""
+        return f"{self._days[moment.weekday()]} {moment.day} {self._months[moment.month - 1]}{year}"
+
+    def moment(self, when: datetime, now: datetime, zone: ZoneInfo) -> str:
+        """A day and, unless it is the end of the day, the time: ``Sun 8 Mar, 3:00 pm``."""
+        local, today = when.astimezone(zone), now.astimezone(zone).date()
+        text = self.day(local.date(), today)
+        if (local.hour, local.minute) == (23, 59):
+            return text
+        return f"{text}, {local.hour % 12 or 12}:{local.minute:02d} {'am' if local.hour < 12 else 'pm'}"
+
+    def due(self, when: datetime, now: datetime, zone: ZoneInfo) -> str:
+        """When something is due, or since when it is overdue."""
+        text = self.moment(when, now, zone)
+        if when < now:
+            return self("time.overdue", date=text)
+        days = (when.astimezone(zone).date() - now.astimezone(zone).date()) // timedelta(days=1)
+        if days > _DAYS_IN_WORDS:
+            return self("time.due_far", date=text)
+        relative = (
+            self("time.today") if days == 0 else self("time.tomorrow") if days == 1 else self("time.in_days", n=days)
+        )
+        return self("time.due", date=text, relative=relative)
+
+
+@cache
+def words(language: str = "en") -> Words:
+    """The catalogue of a language; raises FileNotFoundError for one that is not there."""
+    return Words(language)
