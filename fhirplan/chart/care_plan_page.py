@@ -52,6 +52,7 @@ class TaskRow:
 
     id: str
     title: str
+    description: str
     state: Chip
     business_status: str
     due: str
@@ -200,7 +201,7 @@ def _header(patient: Resource, world: World) -> Header:
     return Header(
         name=people.human_name(patient.get("name")) or str(patient.get("id")),
         age=words("head.age", n=years) if years is not None else "",
-        born=words("head.born", date=born) if born else "",
+        born=words("head.born", date=_day(born, world)) if born else "",
         language=people.label(spoken.get("language")),
         phone=people.phone(patient),
     )
@@ -208,7 +209,7 @@ def _header(patient: Resource, world: World) -> Header:
 
 def _plan(plan: Resource, world: World) -> Plan:
     period = plan.get("period") or {}
-    start, end = str(period.get("start") or "")[:10], str(period.get("end") or "")[:10]
+    start, end = _day(period.get("start"), world), _day(period.get("end"), world)
     words = world.words
     status = str(plan.get("status") or "unknown")
     return Plan(
@@ -220,6 +221,14 @@ def _plan(plan: Resource, world: World) -> Plan:
         categories=tuple(text for item in plan.get("category") or () if (text := people.label(item))),
         sync=_sync(plan, world),
     )
+
+
+def _day(text: Any, world: World) -> str:
+    """A FHIR date as people write it, with its own precision; "" when there is none."""
+    when = due.moment(text, world.zone)
+    if not when or len(str(text)) < len("2026-03-02"):
+        return str(text or "")
+    return world.words.date(when.date(), world.now.astimezone(world.zone).date())
 
 
 def _task_rows(tasks: Iterable[Resource], world: World) -> tuple[TaskRow, ...]:
@@ -245,9 +254,12 @@ def _task_row(task: Resource, state: TaskState, world: World) -> TaskRow:
         when = words.moment(state.due, world.now, world.zone) if over else words.due(state.due, world.now, world.zone)
     holding = ", ".join(people.name_of(world.known.get(ref), world.known) or ref for ref in state.blocked_by)
     parent = next((people.refer(item, world.known) for item in task.get("partOf") or ()), "")
+    title = people.name_of(task, world.known) or task["id"]
+    description = str(task.get("description") or "")
     return TaskRow(
         id=task["id"],
-        title=people.name_of(task, world.known) or task["id"],
+        title=title,
+        description=description if description != title else "",
         state=chips.task(str(task.get("status")), words),
         business_status=people.label(task.get("businessStatus")) or people.label(task.get("statusReason")),
         due=when,

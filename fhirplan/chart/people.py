@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import date
-from typing import Any
+from typing import Any, Final
 
 from fhirplan.fhir import reference
 from fhirplan.fhir.codec import Resource
@@ -50,7 +51,7 @@ def name_of(resource: Resource | None, known: Mapping[str, Resource]) -> str:
     if kind == "Goal":
         return label(resource.get("description"))
     if kind == "Task":
-        return str(resource.get("description") or "") or label(resource.get("code"))
+        return label(resource.get("code")) or str(resource.get("description") or "")
     if kind == "CarePlan":
         return str(resource.get("title") or "")
     return label(resource.get("code"))
@@ -84,9 +85,13 @@ def age(born: str, today: date) -> int | None:
     return today.year - year - ((today.month, today.day) < (month, day))
 
 
+_COMPARATORS: Final = {"<=": "≤\u00a0", ">=": "≥\u00a0", "<": "<\u00a0", ">": ">\u00a0"}
+_ANNOTATION: Final = re.compile(r"\{[^}]*\}")
+
+
 def quantity(value: Any) -> str:
-    """A Quantity with its unit after a no-break space, digits as recorded."""
+    """A Quantity with its unit after a no-break space, digits as recorded; UCUM annotations are left out."""
     if not isinstance(value, dict) or value.get("value") is None:
         return ""
-    unit = str(value.get("unit") or value.get("code") or "")
-    return f"{value.get('comparator') or ''}{value['value']}\u00a0{unit}".strip()
+    unit = _ANNOTATION.sub("", str(value.get("unit") or value.get("code") or "")).strip()
+    return f"{_COMPARATORS.get(str(value.get('comparator')), '')}{value['value']}\u00a0{unit}".strip()

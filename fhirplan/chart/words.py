@@ -35,8 +35,12 @@ class Words:
 
     def day(self, moment: date, today: date) -> str:
         """A day as people write it, ``Tue 10 Mar``, with the year when it is not this one."""
+        return f"{self._days[moment.weekday()]} {self.date(moment, today)}"
+
+    def date(self, moment: date, today: date) -> str:
+        """A day without its weekday, ``10 Mar``, with the year when it is not this one."""
         year = f" {moment.year}" if moment.year != today.year else ""
-        return f"{self._days[moment.weekday()]} {moment.day} {self._months[moment.month - 1]}{year}"
+        return f"{moment.day} {self._months[moment.month - 1]}{year}"
 
     def moment(self, when: datetime, now: datetime, zone: ZoneInfo) -> str:
         """A day and, unless it is the end of the day, the time: ``Sun 8 Mar, 3:00 pm``."""

@@ -129,7 +129,7 @@ def test_a_goal_shows_its_target_and_newest_reading_with_the_digits_recorded():
         for day, value in ((6, "84.2"), (7, "82.60"))
     ]
     page = build(PATIENT, world(PLAN, goal, *readings))
-    assert page.goals[0].target == "Target: Body weight <=81.0\u00a0kg"
+    assert page.goals[0].target == "Target: Body weight ≤\u00a081.0\u00a0kg"
     assert page.goals[0].last == "Last: 82.60\u00a0kg, Sat 7 Mar, 7:10 am"
 
 
