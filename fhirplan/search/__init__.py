@@ -1,0 +1,1 @@
+"""Understands a FHIR search and the values it looks for; no database."""

@@ -1,0 +1,47 @@
+"""Cursors come back as they were made, and nothing else is taken for one."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fhirplan.errors import InvalidSearch
+from fhirplan.search.page import Position, digest, read, write
+
+POSITIONS = st.builds(Position, st.integers(-(2**63), 2**63 - 1), st.integers(0, 2**63 - 1))
+SEARCH = digest("Task", [("status", "requested")])
+
+
+@given(POSITIONS)
+def test_a_cursor_is_read_back(position):
+    assert read(write(position, SEARCH), SEARCH) == position
+
+
+@given(POSITIONS, st.integers(0, 31), st.sampled_from("Aa0-_"))
+def test_a_changed_cursor_is_refused(position, place, letter):
+    cursor = write(position, SEARCH)
+    changed = cursor[:place] + letter + cursor[place + 1 :]
+    if changed != cursor:
+        with pytest.raises(InvalidSearch):
+            read(changed, SEARCH)
+
+
+@given(st.text(max_size=40))
+def test_anything_else_is_refused(text):
+    with pytest.raises(InvalidSearch):
+        read(text, SEARCH)
+
+
+@given(POSITIONS)
+def test_a_cursor_of_another_search_is_refused(position):
+    for other in (
+        digest("Goal", [("status", "requested")]),
+        digest("Task", [("status", "accepted")]),
+        digest("Task", []),
+    ):
+        with pytest.raises(InvalidSearch):
+            read(write(position, other), SEARCH)
+
+
+def test_digests_tell_apart_what_only_looks_alike():
+    assert digest("Task", [("a", "bc")]) != digest("Task", [("ab", "c")])
+    assert digest("Task", [("a", ""), ("b", "")]) != digest("Task", [("a", "b")])
