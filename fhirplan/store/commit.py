@@ -1,0 +1,319 @@
+"""Commits changes: a version, its index rows, its outbox row and its audit row, together or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Final, Literal
+
+from sqlalchemy import bindparam, select, update
+
+from fhirplan.catalog import CATALOG, ResourceSpec
+from fhirplan.errors import Gone, NotFound, NotSupported, VersionMismatch
+from fhirplan.fhir import codec
+from fhirplan.fhir.codec import Resource
+from fhirplan.fhir.dates import instant
+from fhirplan.fhir.reference import parse
+from fhirplan.fhir.resource import content_hash, stamped, without_server_fields
+from fhirplan.search.paths import Extract, compile_path
+from fhirplan.search.values import Row
+from fhirplan.store import audit, indexes, tables
+from fhirplan.store.engine import Transaction, statement
+from fhirplan.store.statements import insertion
+from fhirplan.store.versions import Method, Version, resource_of
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change to one resource; ``id`` is always known, a new one is chosen by the caller.
+
+    ``expected`` is the version that must be the current one, 0 where there must be no live resource, None for any.
+    """
+
+    method: Method
+    type: str
+    id: str
+    resource: Resource | None = None
+    expected: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Who makes a change: ``push`` says whether the EHR must be told (it is false for what came from there)."""
+
+    actor: str
+    request_id: str
+    source: Literal["api", "ehr"]
+    push: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    rid: int
+    version: int
+    updated: int
+    deleted: bool
+    method: Method
+    body: bytes | None
+
+
+_STORED: Final = statement(
+    select(
+        tables.resource.c.rid,
+        tables.resource.c.version,
+        tables.resource.c.updated,
+        tables.resource.c.deleted,
+        tables.version.c.method,
+        tables.version.c.body,
+    )
+    .select_from(tables.resource.join(tables.version, tables.version.c.vid == tables.resource.c.vid))
+    .where(
+        tables.resource.c.connection == bindparam("connection"),
+        tables.resource.c.type == bindparam("type"),
+        tables.resource.c.id == bindparam("id"),
+    )
+)
+_LOCK: Final = statement(
+    select(tables.resource.c.rid)
+    .where(
+        tables.resource.c.connection == bindparam("connection"),
+        tables.resource.c.type == bindparam("type"),
+        tables.resource.c.id == bindparam("id"),
+    )
+    .with_for_update()
+)
+_NEW_RESOURCE: Final = insertion(tables.resource)
+_MOVED: Final = statement(
+    update(tables.resource)
+    .where(tables.resource.c.rid == bindparam("number"))
+    .values({name: bindparam(f"new_{name}") for name in ("vid", "version", "updated", "deleted")})
+)
+_NEW_VERSION: Final = insertion(tables.version)
+_NEW_OUTBOX: Final = insertion(tables.outbox, without=("oid", "lease_until", "claimed_by", "outcome"))
+_AUDITED: Final[Mapping[Method, audit.Action]] = {"create": "C", "update": "U", "delete": "D"}
+
+
+def commit(
+    tx: Transaction,
+    connection: str,
+    changes: Sequence[Change],
+    *,
+    now: int,
+    origin: Origin,
+    catalog: Mapping[str, ResourceSpec] = CATALOG,
+    base: str = "",
+) -> list[Version]:
+    """Carries out the changes in their order and gives the version each led to.
+
+    Stamps id, meta.versionId and meta.lastUpdated (``now``, in milliseconds, or the last change's time if that is
+    later). An update that changes nothing gives the current version and writes nothing. A create or update of a
+    deleted resource makes the version after the deletion. ``base`` is the url of our FHIR endpoint, by which absolute
+    references to our own resources are known.
+
+    Raises VersionMismatch when ``expected`` does not hold or a create finds a live resource; NotFound and Gone for a
+    delete of what never was or is deleted already; NotSupported for a type that the catalog does not have. Whatever
+    it raises, leave the transaction with it: some of the changes may be written.
+    """
+    work = _Work(tx, connection, now, origin, base)
+    made: list[Version] = []
+    _lock(work, changes)
+    for batch in _batches(changes):
+        made.extend(_commit_batch(work, [_planned(work, change, _spec(catalog, change.type)) for change in batch]))
+    return made
+
+
+def _batches(changes: Sequence[Change]) -> Iterator[Sequence[Change]]:
+    """Runs of changes in which no resource comes twice, so that each run can be read first and then written."""
+    begin, seen = 0, set[tuple[str, str]]()
+    for index, change in enumerate(changes):
+        name = change.type, change.id
+        if name in seen:
+            yield changes[begin:index]
+            begin, seen = index, set()
+        seen.add(name)
+    yield changes[begin:]
+
+
+def _spec(catalog: Mapping[str, ResourceSpec], type: str) -> ResourceSpec:
+    found = catalog.get(type)
+    if found is None:
+        raise NotSupported(f"The resource type {type!r:.80} is not served here. Served are: {', '.join(catalog)}.")
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    tx: Transaction
+    connection: str
+    now: int
+    origin: Origin
+    base: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What a change does: ``old`` is the resource before it, ``new`` after it as stored; nothing when ``unchanged``."""
+
+    spec: ResourceSpec
+    change: Change
+    stored: _Stored | None
+    old: Resource | None
+    new: Resource | None
+    version: int
+    updated: int
+    method: Method
+    unchanged: bool = False
+
+
+def _lock(work: _Work, changes: Sequence[Change]) -> None:
+    """On PostgreSQL, makes others wait who change the same; in one order, so that nobody waits in a circle."""
+    if work.tx.dialect == "postgresql":
+        for type_, id_ in sorted({(change.type, change.id) for change in changes}):
+            work.tx.one(_LOCK, connection=work.connection, type=type_, id=id_)
+
+
+def _planned(work: _Work, change: Change, spec: ResourceSpec) -> _Plan:
+    row = work.tx.one(_STORED, connection=work.connection, type=change.type, id=change.id)
+    stored = _Stored(*row) if row is not None else None
+    _check(change, stored)
+    old = resource_of(stored.body) if stored is not None and stored.body is not None else None
+    version, updated = (stored.version + 1, max(work.now, stored.updated)) if stored is not None else (1, work.now)
+    if change.method == "delete":
+        return _Plan(spec, change, stored, old, None, version, updated, "delete")
+    if change.resource is None or change.resource.get("resourceType") != change.type:
+        raise ValueError(f"a {change.method} of {change.type}/{change.id} without a resource of that type")
+    if stored is not None and old is not None and _same(change.resource, old):
+        return _Plan(spec, change, stored, old, old, stored.version, stored.updated, stored.method, unchanged=True)
+    new = stamped(change.resource, change.id, version, instant(updated))
+    return _Plan(spec, change, stored, old, new, version, updated, "create" if old is None else "update")
+
+
+def _check(change: Change, stored: _Stored | None) -> None:
+    name = f"{change.type}/{change.id}"
+    live = stored.version if stored is not None and not stored.deleted else 0
+    expected = 0 if change.method == "create" and change.expected is None else change.expected
+    if expected is not None and expected != live:
+        wanted = f"the change was made to version {expected}" if expected else "nothing may be stored there yet"
+        state = f"is at version {live}" if live else "is deleted" if stored is not None else "is not stored here"
+        raise VersionMismatch(f"{name} {state}; {wanted}. Read it again, then repeat the change on what you see.")
+    if change.method == "delete" and not live:
+        raise Gone(f"{name} is deleted already.") if stored is not None else NotFound(f"{name} is not stored here.")
+
+
+def _same(new: Resource, old: Resource) -> bool:
+    """Whether both say the same, whatever the order of their keys; the digits of decimals count."""
+    alike = {**without_server_fields(new), "id": ""} == {**without_server_fields(old), "id": ""}
+    # Python takes 1.0 for 1.00 and true for 1, so what looks the same is compared as text.
+    return alike and content_hash(new) == content_hash(old)
+
+
+def _commit_batch(work: _Work, plans: Sequence[_Plan]) -> list[Version]:
+    tx = work.tx
+    writing = [plan for plan in plans if not plan.unchanged]
+    rids = iter(tx.allocate(tables.resource.c.rid, sum(plan.stored is None for plan in writing)))
+    vids = iter(tx.allocate(tables.version.c.vid, len(writing)))
+    rows = _Rows(indexes.Changes(tx))
+    made: list[Version] = []
+    for plan in plans:
+        rid = plan.stored.rid if plan.stored is not None else next(rids)
+        if plan.unchanged and plan.stored is not None:
+            body = plan.stored.body
+        else:
+            body = codec.dumps(plan.new) if plan.new is not None else None
+            rows.add(work, plan, rid, next(vids), body)
+        made.append(Version(rid, plan.change.type, plan.change.id, plan.version, plan.updated, plan.method, body))
+    rows.write(tx)
+    return made
+
+
+class _Rows:
+    """The rows of some plans, written per table in one go."""
+
+    def __init__(self, index: indexes.Changes) -> None:
+        self._index = index
+        self._new: list[dict[str, Any]] = []
+        self._moved: list[dict[str, Any]] = []
+        self._versions: list[dict[str, Any]] = []
+        self._outbox: list[dict[str, Any]] = []
+        self._audit: list[dict[str, object]] = []
+
+    def add(self, work: _Work, plan: _Plan, rid: int, vid: int, body: bytes | None) -> None:
+        origin, change = work.origin, plan.change
+        state = {"vid": vid, "version": plan.version, "updated": plan.updated, "deleted": int(body is None)}
+        if plan.stored is None:
+            name = {"connection": work.connection, "type": change.type, "id": change.id}
+            self._new.append({"rid": rid, **name, **state})
+        else:
+            self._moved.append({"number": rid, **{f"new_{key}": value for key, value in state.items()}})
+        self._versions.append(
+            {
+                "vid": vid,
+                "rid": rid,
+                "version": plan.version,
+                "updated": plan.updated,
+                "method": plan.method,
+                "actor": origin.actor,
+                "request_id": origin.request_id,
+                "body": body,
+            }
+        )
+        rows = indexes.rows_of(plan.spec, work.base)
+        old: set[Row] = rows(plan.old) if plan.old is not None else set()
+        self._index.move(work.connection, plan.spec, rid, old, rows(plan.new) if plan.new is not None else set())
+        if origin.push and plan.spec.sync == "both":
+            self._outbox.append(_outbox(work, plan, rid))
+        self._audit.append(
+            audit.entry(
+                work.now,
+                work.connection,
+                origin.actor,
+                _AUDITED[plan.method],
+                change.type,
+                change.id,
+                plan.version,
+                origin.request_id,
+            )
+        )
+
+    def write(self, tx: Transaction) -> None:
+        tx.many(_NEW_VERSION, self._versions)
+        tx.many(_NEW_RESOURCE, self._new)
+        tx.many(_MOVED, self._moved)
+        self._index.write()
+        tx.many(_NEW_OUTBOX, self._outbox)
+        tx.many(audit.INSERT, self._audit)
+
+
+def _outbox(work: _Work, plan: _Plan, rid: int) -> dict[str, Any]:
+    resource = plan.new if plan.new is not None else plan.old
+    return {
+        "connection": work.connection,
+        "type": plan.change.type,
+        "id": plan.change.id,
+        "rid": rid,
+        "version": plan.version,
+        "method": plan.method,
+        "lane": lane(plan.spec, plan.change.id, resource, work.base) if resource is not None else "",
+        "created": work.now,
+        "due": work.now,
+        "attempts": 0,
+        "state": "waiting",
+    }
+
+
+def lane(spec: ResourceSpec, id: str, resource: Resource, base: str = "") -> str:
+    """The patient a resource concerns as ``Patient/x``, "" where it concerns none of ours."""
+    if spec.type == "Patient":
+        return f"Patient/{id}"
+    for values in _patient_paths(spec):
+        for _, value in values(resource):
+            found = parse(value.get("reference")) if isinstance(value, dict) else None
+            if found is not None and found.type == "Patient" and found.server in ("", base):
+                return found.local
+    return ""
+
+
+@cache
+def _patient_paths(spec: ResourceSpec) -> tuple[Extract, ...]:
+    return tuple(compile_path(item).values for item in spec.patient)

@@ -1,0 +1,276 @@
+"""Opens the database and runs transactions on it: kept connections per thread, one writer at a time on SQLite."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Final, cast
+
+from sqlalchemy import Column
+
+from fhirplan.errors import Misconfigured, VersionMismatch
+from fhirplan.store import schema, sqlite
+from fhirplan.store.statements import DialectName, Statement, statement
+
+__all__ = ["Database", "Row", "Statement", "Transaction", "statement"]
+
+Row = tuple[Any, ...]
+
+
+class Transaction:
+    """Runs statements inside one transaction; given by ``Database.read`` and ``Database.write``."""
+
+    __slots__ = ("_after", "_driver", "database", "dialect", "notes", "writing")
+
+    def __init__(self, database: Database, driver: Any, *, writing: bool) -> None:
+        self.database: Final = database
+        self.dialect: Final = database.dialect
+        self.writing: Final = writing
+        # What a module remembers until the transaction ends.
+        self.notes: Final[dict[str, Any]] = {}
+        self._driver = driver
+        self._after: list[Callable[[], None]] = []
+
+    def one(self, stmt: Statement, **params: Any) -> Row | None:
+        """The first row, or None."""
+        return cast("Row | None", self._run(stmt, params).fetchone())
+
+    def all(self, stmt: Statement, **params: Any) -> list[Row]:
+        """All rows."""
+        return cast("list[Row]", self._run(stmt, params).fetchall())
+
+    def run(self, stmt: Statement, **params: Any) -> int:
+        """Runs it and gives the number of rows it changed."""
+        return int(self._run(stmt, params).rowcount)
+
+    def many(self, stmt: Statement, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Runs it once for each row of values; nothing for none."""
+        if not rows:
+            return
+        sql, given = stmt.sql(self.dialect)
+        filled = [{**given, **row} for row in rows] if given else rows
+        self._driver.cursor().executemany(sql, filled)
+
+    def allocate(self, key: Column[Any], count: int) -> Sequence[int]:
+        """So many new values of a table's own number; only inside ``write``."""
+        if self.dialect == "sqlite":
+            # Nobody else can write before this transaction ends.
+            found = self._driver.execute(f"SELECT max({key.name}) FROM {key.table.name}").fetchone()  # noqa: S608
+            first = (found[0] or 0) + 1
+            return range(first, first + count)
+        sequence = "SELECT nextval(pg_get_serial_sequence(%s, %s)) FROM generate_series(1, %s)"
+        return [int(row[0]) for row in self._driver.execute(sequence, (key.table.name, key.name, count)).fetchall()]
+
+    def alone(self, what: str) -> None:
+        """Waits until no other transaction has called this with the same text; it is ours until this one ends.
+
+        Only inside ``write``. On SQLite it is so anyway, as there is one writer at a time.
+        """
+        if self.dialect == "postgresql":
+            self._driver.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", (what,))
+
+    def explain(self, stmt: Statement, **params: Any) -> list[str]:
+        """The steps in which the database would carry it out, in its own words."""
+        sql, given = stmt.sql(self.dialect)
+        prefix = "EXPLAIN QUERY PLAN " if self.dialect == "sqlite" else "EXPLAIN "
+        return [str(row[-1]) for row in self._driver.execute(prefix + sql, {**given, **params}).fetchall()]
+
+    def after_commit(self, action: Callable[[], None]) -> None:
+        """Calls ``action`` once the transaction is committed, never when it is rolled back."""
+        self._after.append(action)
+
+    def _run(self, stmt: Statement, params: dict[str, Any]) -> Any:
+        sql, given = stmt.sql(self.dialect)
+        return self._driver.execute(sql, {**given, **params} if given else params)
+
+    def _committed(self) -> None:
+        for action in self._after:
+            action()
+
+
+class _Kept:
+    """What one thread keeps between transactions."""
+
+    __slots__ = ("driver", "lock", "open")
+
+    def __init__(self, driver: Any, lock: sqlite.WriterLock | None) -> None:
+        self.driver = driver
+        self.lock = lock
+        self.open: Transaction | None = None
+
+    def close(self) -> None:
+        self.driver.close()
+        if self.lock is not None:
+            self.lock.close()
+
+
+class Database:
+    """A database by its url. Connections are opened when first needed, one per thread, and never cross a fork."""
+
+    # Connections that a parent process opened: closing them here would disturb the parent's, so they are only kept.
+    _inherited: Final[list[dict[int, _Kept]]] = []
+
+    def __init__(self, url: str) -> None:
+        self.url: Final = url
+        self.dialect: Final[DialectName] = _dialect_of(url)
+        if self.dialect == "sqlite":
+            sqlite.path_of(url)
+        # What other modules remember about this database in this process (numbers of parameters and systems).
+        self.memory: dict[str, Any] = {}
+        self._kept: dict[int, _Kept] = {}
+        self._pid = os.getpid()
+        self._checked = False
+        self._opening = threading.Lock()
+
+    @classmethod
+    def open(cls, url: str) -> Database:
+        """The database at ``sqlite:///FILE`` or ``postgresql://…``; nothing is created or connected yet.
+
+        Raises Misconfigured for any other url.
+        """
+        return cls(url)
+
+    def migrate(self, revision: str = "head") -> None:
+        """Brings the schema to ``revision``, making the SQLite file where there is none."""
+        schema.migrate(self.url, revision)
+        self._checked = False
+
+    def revision(self) -> str:
+        """The schema's revision in the database, "" when it was never migrated."""
+        return schema.current(self.url)
+
+    @contextmanager
+    def read(self) -> Iterator[Transaction]:
+        """One consistent view of the database. Inside an open transaction of this thread it is that transaction.
+
+        Raises Misconfigured when the schema is not the one this program knows.
+        """
+        kept = self._mine()
+        if kept.open is not None:
+            yield kept.open
+            return
+        made = kept.open = Transaction(self, kept.driver, writing=False)
+        try:
+            kept.driver.execute(_BEGIN_READ[self.dialect])
+            try:
+                yield made
+            finally:
+                kept.driver.execute("ROLLBACK")
+        finally:
+            kept.open = None
+
+    @contextmanager
+    def write(self) -> Iterator[Transaction]:
+        """A transaction that is durable once the block is left, and undone when the block raises.
+
+        Writers of all processes take turns on SQLite, so do no network in here. Raises Misconfigured as ``read``.
+        """
+        kept = self._mine()
+        if kept.open is not None:
+            raise RuntimeError("a transaction is already open in this thread")
+        made = Transaction(self, kept.driver, writing=True)
+        if kept.lock is not None:
+            kept.lock.take()
+        try:
+            kept.driver.execute(_BEGIN_WRITE[self.dialect])
+            kept.open = made
+            try:
+                yield made
+                kept.driver.execute("COMMIT")
+            except BaseException as error:
+                if self.dialect != "sqlite" or kept.driver.in_transaction:
+                    kept.driver.execute("ROLLBACK")
+                if self.dialect == "postgresql":
+                    _raise_collision(error)
+                raise
+        finally:
+            kept.open = None
+            if kept.lock is not None:
+                kept.lock.release()
+        made._committed()
+
+    def checkpoint(self) -> int:
+        """Copies SQLite's write-ahead log into the database; gives the pages that are still only in the log.
+
+        Called by the worker, so that no request has to. Writers and readers go on meanwhile; only a log that has
+        grown far beyond its bound makes writers wait for a moment while it is emptied. Nothing on PostgreSQL.
+        """
+        if self.dialect != "sqlite":
+            return 0
+        kept = self._mine()
+        _busy, logged, copied = kept.driver.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        if logged > 2 * sqlite.AUTOCHECKPOINT and kept.lock is not None:
+            kept.lock.take()
+            try:
+                _busy, logged, copied = kept.driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            finally:
+                kept.lock.release()
+        return max(int(logged) - int(copied), 0)
+
+    def close(self) -> None:
+        """Closes the connections of all threads of this process; the next use opens new ones."""
+        self._leave_parents()
+        with self._opening:
+            kept, self._kept = self._kept, {}
+        for item in kept.values():
+            item.close()
+
+    def _mine(self) -> _Kept:
+        if self._pid != os.getpid():
+            self._leave_parents()
+        kept = self._kept.get(threading.get_ident())
+        return kept if kept is not None else self._connect()
+
+    def _connect(self) -> _Kept:
+        with self._opening:
+            if self.dialect == "sqlite":
+                path = sqlite.path_of(self.url)
+                kept = _Kept(sqlite.connect(path), sqlite.WriterLock(path))
+            else:
+                from fhirplan.store import postgresql
+
+                kept = _Kept(postgresql.connect(self.url), None)
+            if not self._checked:
+                self._check(kept)
+            self._kept[threading.get_ident()] = kept
+            return kept
+
+    def _check(self, kept: _Kept) -> None:
+        try:
+            schema.check(kept.driver, self.dialect)
+        except Misconfigured:
+            kept.close()
+            raise
+        self._checked = True
+
+    def _leave_parents(self) -> None:
+        if self._pid != os.getpid():
+            self._inherited.append(self._kept)
+            self._kept, self._pid = {}, os.getpid()
+            self._opening = threading.Lock()
+
+
+def _raise_collision(error: BaseException) -> None:
+    from fhirplan.store import postgresql
+
+    if postgresql.is_collision(error):
+        raise VersionMismatch(
+            "Somebody else changed the same at the same moment. Read it again, then repeat."
+        ) from None
+
+
+_BEGIN_READ: Final[Mapping[str, str]] = {
+    "sqlite": "BEGIN",
+    "postgresql": "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+}
+_BEGIN_WRITE: Final[Mapping[str, str]] = {"sqlite": "BEGIN IMMEDIATE", "postgresql": "BEGIN"}
+
+
+def _dialect_of(url: str) -> DialectName:
+    if url.startswith("sqlite:"):
+        return "sqlite"
+    if url.startswith(("postgresql:", "postgres:")):
+        return "postgresql"
+    raise Misconfigured("database_url must start with sqlite:/// or postgresql://.")

@@ -1,0 +1,87 @@
+"""SQLite: how a connection is opened and how writers of all processes take turns."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+from pathlib import Path
+from typing import Final
+
+from fhirplan.errors import Misconfigured
+
+# Milliseconds that SQLite waits for a lock held by a program outside ours, such as a backup.
+BUSY_TIMEOUT: Final = 30_000
+# Pages in the write-ahead log before a commit copies them to the database itself. The worker does that in the
+# background; this is what keeps the log bounded (about 40 MB) when no worker runs.
+AUTOCHECKPOINT: Final = 10_000
+# KiB of pages kept by each connection.
+CACHE: Final = 16_000
+_STATEMENTS: Final = 512
+
+
+def path_of(url: str) -> Path:
+    """The file that a ``sqlite:///FILE`` url names; raises Misconfigured for anything else, memory included."""
+    file = url.removeprefix("sqlite:///")
+    if file == url or not file or file.startswith(":") or "?" in file:
+        raise Misconfigured(
+            "database_url is no SQLite file. Write sqlite:///FILE, with a fourth slash for an absolute path."
+        )
+    return Path(file).absolute()
+
+
+def connect(path: Path, *, create: bool = False) -> sqlite3.Connection:
+    """A connection on which a commit is on the disk when it returns; only ``create`` makes a file.
+
+    Raises Misconfigured where the file is missing or is no database.
+    """
+    if create:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        connection = sqlite3.connect(
+            f"{path.as_uri()}?mode={'rwc' if create else 'rw'}",
+            uri=True,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=_STATEMENTS,
+        )
+        for pragma in (
+            f"busy_timeout={BUSY_TIMEOUT}",
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            f"wal_autocheckpoint={AUTOCHECKPOINT}",
+            f"cache_size=-{CACHE}",
+            "temp_store=MEMORY",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+    except sqlite3.DatabaseError as error:
+        raise Misconfigured(_what_to_do(path, error)) from None
+    return connection
+
+
+def _what_to_do(path: Path, error: sqlite3.DatabaseError) -> str:
+    if not path.exists():
+        return f"There is no database at {path}. Make it with: fhirplan migrate"
+    return f"The database {path} cannot be opened: {error}. Check that it is a SQLite file and that it may be written."
+
+
+class WriterLock:
+    """One writer at a time over all threads and processes, in the order they came.
+
+    SQLite's own lock makes waiting writers poll, which costs a quarter of the writes and lets some wait long.
+    """
+
+    def __init__(self, database: Path) -> None:
+        self._file = os.open(f"{database}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+    def take(self) -> None:
+        """Waits until no other thread or process holds it."""
+        fcntl.flock(self._file, fcntl.LOCK_EX)
+
+    def release(self) -> None:
+        """Lets the next one in."""
+        fcntl.flock(self._file, fcntl.LOCK_UN)
+
+    def close(self) -> None:
+        """Gives the file back; a held lock is released."""
+        os.close(self._file)

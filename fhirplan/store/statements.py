@@ -1,0 +1,64 @@
+"""Compiles SQLAlchemy Core expressions to SQL text once, so that the driver runs them without SQLAlchemy.
+
+Core's own execution costs about five times what the driver needs for a read by key; its expressions, which one text
+serves two databases with, cost nothing when compiled once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, Final, Literal
+
+from sqlalchemy import Table, insert
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Dialect
+from sqlalchemy.sql.expression import ClauseElement
+
+DialectName = Literal["sqlite", "postgresql"]
+
+
+@lru_cache(maxsize=2)
+def _dialect(name: DialectName) -> Dialect:
+    if name == "sqlite":
+        return sqlite.dialect(paramstyle="named")
+    return postgresql.psycopg.dialect()  # type: ignore[no-untyped-call]
+
+
+class Statement:
+    """A Core statement and its SQL per database; values are always bound, never part of the text.
+
+    ``on_postgresql`` is given where Core has a construct of its own for each of the two.
+    """
+
+    __slots__ = ("_compiled", "_core")
+
+    def __init__(self, core: ClauseElement, on_postgresql: ClauseElement | None = None) -> None:
+        self._core: Final = {"sqlite": core, "postgresql": core if on_postgresql is None else on_postgresql}
+        self._compiled: dict[str, tuple[str, Mapping[str, Any]]] = {}
+
+    def sql(self, dialect: DialectName) -> tuple[str, Mapping[str, Any]]:
+        """The SQL text and the values that stand in the expression itself (limits, constants) by their bound names."""
+        found = self._compiled.get(dialect)
+        if found is None:
+            compiled = self._core[dialect].compile(dialect=_dialect(dialect))
+            given = compiled.params if compiled.params is not None else {}
+            found = str(compiled), {name: value for name, value in given.items() if value is not None}
+            self._compiled[dialect] = found
+        return found
+
+
+def statement(core: ClauseElement) -> Statement:
+    """Wraps a Core statement, once, at module level; it is compiled when first run."""
+    return Statement(core)
+
+
+def insertion(table: Table, *, without: tuple[str, ...] = (), or_ignore: bool = False) -> Statement:
+    """An INSERT of all columns but ``without``, each bound by its name; with ``or_ignore`` an existing row stays."""
+    values = {column.name: None for column in table.columns if column.name not in without}
+    if not or_ignore:
+        return Statement(insert(table).values(values))
+    return Statement(
+        sqlite.insert(table).values(values).on_conflict_do_nothing(),
+        postgresql.insert(table).values(values).on_conflict_do_nothing(),
+    )

@@ -1,0 +1,284 @@
+"""All tables of the database, as SQLAlchemy metadata.
+
+Times are integer milliseconds since 1970-01-01 UTC. Everything that belongs to an EHR endpoint carries its
+``connection`` by name, directly or through the ``rid`` of a resource or the ``pid`` of a search parameter.
+
+A resource's JSON text is stored once, in ``version``; ``resource`` is its identity and points at the current version.
+Index tables hold what searches look for. Those asked by equality (token, reference, uri) are keyed so that one value's
+resources stand together in the order of ``rid``, which is the order of pages; those asked by range (date, string,
+number, quantity) are keyed by resource, to probe one, with a second index by value. On SQLite they have no rowid.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Double,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.dialects import postgresql
+
+metadata: Final = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# SQLite gives a table its own row number only to INTEGER, and compares text by bytes, as pages and prefixes need it.
+_KEY: Final = BigInteger().with_variant(Integer, "sqlite")
+_TEXT: Final = Text().with_variant(postgresql.TEXT(collation="C"), "postgresql")
+_TIME: Final = BigInteger()
+
+
+def _needed(name: str, kind: Any = _TEXT, **more: Any) -> Column[Any]:
+    return Column(name, kind, nullable=False, **more)
+
+
+def _one_of(column: str, *allowed: str) -> CheckConstraint:
+    listed = ", ".join(f"'{item}'" for item in allowed)
+    return CheckConstraint(f"{column} IN ({listed})", name=column)
+
+
+resource: Final = Table(
+    "resource",
+    metadata,
+    Column("rid", _KEY, primary_key=True),
+    _needed("connection"),
+    _needed("type"),
+    _needed("id"),
+    _needed("vid", BigInteger),
+    _needed("version", BigInteger),
+    _needed("updated", _TIME),
+    _needed("deleted", SmallInteger),
+    UniqueConstraint("connection", "type", "id"),
+    Index("ix_resource_updated", "connection", "type", "updated", "rid"),
+    Index("ix_resource_order", "connection", "type", "rid"),
+)
+
+version: Final = Table(
+    "version",
+    metadata,
+    Column("vid", _KEY, primary_key=True),
+    _needed("rid", BigInteger),
+    _needed("version", BigInteger),
+    _needed("updated", _TIME),
+    _needed("method"),
+    _needed("actor"),
+    _needed("request_id"),
+    Column("body", LargeBinary),
+    _one_of("method", "create", "update", "delete"),
+    UniqueConstraint("rid", "version"),
+)
+
+search_param: Final = Table(
+    "search_param",
+    metadata,
+    Column("pid", _KEY, primary_key=True),
+    _needed("connection"),
+    _needed("type"),
+    _needed("code"),
+    # A digest of the declaration the rows were made by; when the catalog's differs, the rows must be made anew.
+    _needed("definition"),
+    # active: searched. building: made by reindex, written by commits, not searched. retired: waits to be removed.
+    _needed("state"),
+    # The last rid a rebuild has done, so that it can go on after a stop.
+    _needed("built", BigInteger),
+    _one_of("state", "active", "building", "retired"),
+    Index("ix_search_param_name", "connection", "type", "code"),
+)
+
+coding_system: Final = Table(
+    "coding_system",
+    metadata,
+    Column("sid", _KEY, primary_key=True),
+    _needed("uri"),
+    UniqueConstraint("uri"),
+)
+
+
+def _index_table(name: str, *columns: Column[Any], key: tuple[str, ...]) -> Table:
+    return Table(
+        name,
+        metadata,
+        _needed("pid", BigInteger),
+        *columns,
+        _needed("rid", BigInteger),
+        PrimaryKeyConstraint(*key),
+        sqlite_with_rowid=False,
+    )
+
+
+index_token: Final = _index_table(
+    "index_token", _needed("code"), _needed("sid", BigInteger), key=("pid", "code", "rid", "sid")
+)
+index_reference: Final = _index_table(
+    "index_reference", _needed("target_type"), _needed("target_id"), key=("pid", "target_id", "rid", "target_type")
+)
+index_uri: Final = _index_table("index_uri", _needed("value"), key=("pid", "value", "rid"))
+index_date: Final = _index_table(
+    "index_date",
+    _needed("low", _TIME),
+    _needed("high", _TIME),
+    _needed("period", SmallInteger),
+    key=("pid", "rid", "low", "high", "period"),
+)
+Index("ix_index_date_value", index_date.c.pid, index_date.c.low, index_date.c.high, index_date.c.rid)
+index_string: Final = _index_table("index_string", _needed("value"), key=("pid", "rid", "value"))
+Index("ix_index_string_value", index_string.c.pid, index_string.c.value, index_string.c.rid)
+index_number: Final = _index_table(
+    "index_number", _needed("low", Double), _needed("high", Double), key=("pid", "rid", "low", "high")
+)
+Index("ix_index_number_value", index_number.c.pid, index_number.c.low, index_number.c.high, index_number.c.rid)
+index_quantity: Final = _index_table(
+    "index_quantity",
+    _needed("low", Double),
+    _needed("high", Double),
+    _needed("sid", BigInteger),
+    _needed("code"),
+    _needed("unit"),
+    key=("pid", "rid", "low", "high", "sid", "code", "unit"),
+)
+Index(
+    "ix_index_quantity_value",
+    *(index_quantity.c[name] for name in ("pid", "low", "high", "rid")),
+)
+
+outbox: Final = Table(
+    "outbox",
+    metadata,
+    Column("oid", _KEY, primary_key=True),
+    _needed("connection"),
+    _needed("type"),
+    _needed("id"),
+    _needed("rid", BigInteger),
+    _needed("version", BigInteger),
+    _needed("method"),
+    # The patient it concerns as "Patient/x", or "": rows of one lane are sent in their order.
+    _needed("lane"),
+    _needed("created", _TIME),
+    _needed("due", _TIME),
+    _needed("attempts", Integer),
+    _needed("state"),
+    Column("lease_until", _TIME),
+    Column("claimed_by", _TEXT),
+    Column("outcome", _TEXT),
+    _one_of("method", "create", "update", "delete"),
+    _one_of("state", "waiting", "claimed", "done", "parked", "held"),
+    Index("ix_outbox_state", "connection", "state", "due", "oid"),
+    Index("ix_outbox_resource", "connection", "type", "id", "oid"),
+    # An oid is named in receipts and logs, so it is never given twice.
+    sqlite_autoincrement=True,
+)
+
+link: Final = Table(
+    "link",
+    metadata,
+    _needed("connection"),
+    _needed("type"),
+    _needed("id"),
+    _needed("ehr_id"),
+    _needed("ehr_version"),
+    _needed("ehr_updated"),
+    Column("base", LargeBinary),
+    _needed("local_version", BigInteger),
+    _needed("ehr_gone", SmallInteger),
+    _needed("updated", _TIME),
+    PrimaryKeyConstraint("connection", "type", "id"),
+    UniqueConstraint("connection", "type", "ehr_id"),
+)
+
+checkpoint: Final = Table(
+    "checkpoint",
+    metadata,
+    _needed("connection"),
+    _needed("type"),
+    _needed("since"),
+    _needed("updated", _TIME),
+    PrimaryKeyConstraint("connection", "type"),
+)
+
+conflict: Final = Table(
+    "conflict",
+    metadata,
+    Column("cid", _KEY, primary_key=True),
+    _needed("connection"),
+    _needed("type"),
+    _needed("id"),
+    Column("base", LargeBinary),
+    Column("local", LargeBinary),
+    Column("remote", LargeBinary),
+    _needed("ehr_version"),
+    _needed("paths"),
+    _needed("state"),
+    _needed("created", _TIME),
+    Column("resolved", _TIME),
+    _one_of("state", "open", "resolved"),
+    Index("ix_conflict_resource", "connection", "type", "id", "state"),
+    sqlite_autoincrement=True,
+)
+
+receipt: Final = Table(
+    "receipt",
+    metadata,
+    Column("seq", _KEY, primary_key=True),
+    Column("oid", BigInteger),
+    _needed("connection"),
+    _needed("type"),
+    _needed("id"),
+    _needed("version", BigInteger),
+    _needed("route"),
+    _needed("state"),
+    Column("ehr_id", _TEXT),
+    Column("ehr_version", _TEXT),
+    Column("outcome", _TEXT),
+    _needed("at", _TIME),
+    _one_of("state", "sent", "waiting", "parked", "conflict"),
+    Index("ix_receipt_resource", "connection", "type", "id", "version"),
+)
+
+finding: Final = Table(
+    "finding",
+    metadata,
+    _needed("rid", BigInteger),
+    _needed("version", BigInteger),
+    _needed("outcome"),
+    PrimaryKeyConstraint("rid", "version"),
+)
+
+audit: Final = Table(
+    "audit",
+    metadata,
+    Column("aid", _KEY, primary_key=True),
+    _needed("at", _TIME),
+    _needed("connection"),
+    _needed("actor"),
+    _needed("action"),
+    Column("type", _TEXT),
+    Column("id", _TEXT),
+    Column("version", BigInteger),
+    _needed("request_id"),
+    _needed("outcome"),
+    _one_of("action", "C", "R", "U", "D", "E"),
+)
+
+setting: Final = Table(
+    "setting",
+    metadata,
+    Column("name", _TEXT, primary_key=True),
+    _needed("value"),
+)

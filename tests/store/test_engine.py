@@ -1,0 +1,144 @@
+"""Transactions: durable or undone, one writer at a time, nothing shared across a fork."""
+
+import os
+import sqlite3
+import subprocess
+import sys
+import threading
+from contextlib import suppress
+
+import pytest
+import sqlalchemy as sa
+
+from fhirplan.errors import Misconfigured
+from fhirplan.store import tables
+from fhirplan.store.engine import Database, statement
+from fhirplan.store.statements import insertion
+
+PUT = insertion(tables.setting)
+ALL = statement(sa.select(tables.setting.c.name).order_by(tables.setting.c.name))
+
+
+def put(database, name):
+    with database.write() as tx:
+        tx.run(PUT, name=name, value="")
+
+
+def names(database):
+    with database.read() as tx:
+        return [row[0] for row in tx.all(ALL)]
+
+
+def test_a_commit_reaches_the_disk_before_it_returns(database):
+    with database.write() as tx:
+        assert tx._driver.execute("PRAGMA synchronous").fetchone() == (2,)
+        assert tx._driver.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+def test_an_exception_undoes_the_transaction_and_leaves_the_database_usable(database):
+    with suppress(ZeroDivisionError), database.write() as tx:
+        tx.run(PUT, name="a", value="")
+        raise ZeroDivisionError
+    put(database, "b")
+    assert names(database) == ["b"]
+
+
+def test_a_read_sees_one_state_while_others_write(database, url):
+    put(database, "a")
+    with database.read() as tx:
+        before = tx.all(ALL)
+        writer = threading.Thread(target=put, args=(database, "b"))
+        writer.start()
+        writer.join()
+        assert tx.all(ALL) == before == [("a",)]
+    assert names(database) == ["a", "b"]
+
+
+def test_a_read_inside_a_write_sees_what_was_written(database):
+    with database.write() as tx:
+        tx.run(PUT, name="a", value="")
+        assert names(database) == ["a"]
+
+
+def test_a_write_inside_a_transaction_is_a_mistake(database):
+    with database.read(), pytest.raises(RuntimeError, match="already open"), database.write():
+        pass
+    put(database, "a")
+
+
+def test_what_waits_for_the_commit_happens_after_it_and_only_then(database):
+    seen = []
+    with database.write() as tx:
+        tx.after_commit(lambda: seen.append(names(database)))
+        tx.run(PUT, name="a", value="")
+    with suppress(ZeroDivisionError), database.write() as tx:
+        tx.after_commit(lambda: seen.append("never"))
+        raise ZeroDivisionError
+    assert seen == [["a"]]
+
+
+def test_writers_of_threads_and_processes_all_get_their_turn(database, url):
+    program = (
+        "import sys; from fhirplan.store.engine import Database; from fhirplan.store import tables;"
+        "from fhirplan.store.statements import insertion; put = insertion(tables.setting);"
+        "database = Database.open(sys.argv[1])\n"
+        "for number in range(25):\n"
+        "    with database.write() as tx: tx.run(put, name=f'{sys.argv[2]}-{number}', value='')\n"
+    )
+    others = [subprocess.Popen([sys.executable, "-c", program, url, f"process{n}"]) for n in range(2)]
+    threads = [
+        threading.Thread(target=lambda n=n: [put(database, f"thread{n}-{i}") for i in range(25)]) for n in range(3)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [other.wait(60) for other in others] == [0, 0]
+    assert len(names(database)) == 125
+
+
+def test_a_forked_child_opens_its_own_connection_and_leaves_the_parents_alone(database):
+    put(database, "before")
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            put(database, "child")
+            database.close()
+            code = 0
+        finally:
+            os._exit(code)
+    put(database, "parent")
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert names(database) == ["before", "child", "parent"]
+
+
+def test_the_log_is_copied_by_a_checkpoint_while_a_reader_reads(database, tmp_path):
+    for number in range(20):
+        put(database, str(number))
+    assert (tmp_path / "fhirplan.db-wal").stat().st_size > 0
+    assert database.checkpoint() == 0
+    assert sqlite3.connect(f"file:{tmp_path}/fhirplan.db?immutable=1", uri=True).execute(
+        "SELECT count(*) FROM setting"
+    ).fetchone() == (20,)
+
+
+def test_values_are_bound_and_never_become_sql(database):
+    evil = "x'); DROP TABLE setting; --"
+    put(database, evil)
+    assert names(database) == [evil]
+
+
+@pytest.mark.parametrize("url", ["mysql://x", "sqlite://", "sqlite:///", "sqlite:///:memory:", "sqlite:///a?mode=ro"])
+def test_an_unusable_url_is_refused_in_words(url):
+    with pytest.raises(Misconfigured) as refused:
+        Database.open(url)
+    assert "database_url" in refused.value.text
+
+
+def test_a_file_that_is_no_database_is_named(tmp_path):
+    path = tmp_path / "notes.txt"
+    path.write_text("shopping list " * 100)
+    with pytest.raises(Misconfigured) as refused, Database.open(f"sqlite:///{path}").read():
+        pass
+    assert str(path) in refused.value.text
