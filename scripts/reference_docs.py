@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from fhirplan import errors, settings
+from fhirplan import settings
 from fhirplan.cli import main as cli
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -92,12 +92,11 @@ def _errors() -> str:
         "Every answer that is not a resource is an OperationOutcome. `code` is its issue code.",
         "",
     ]
+    rows += ["The first that fits counts.", ""]
     rows += ["| error | status | code | meaning |", "|---|---|---|---|"]
-    for name, error in inspect.getmembers(errors, inspect.isclass):
-        if issubclass(error, errors.FhirplanError) and not error.__subclasses__():
-            status = outcomes.status_of(error)
-            meaning = inspect.cleandoc(error.__doc__ or "").split("\n\n", maxsplit=1)[0].replace("\n", " ")
-            rows.append(f"| {name} | {status} | `{error.code}` | {meaning} |")
+    for error, status in outcomes.STATUS:
+        meaning = inspect.cleandoc(error.__doc__ or "").split("\n\n", maxsplit=1)[0].replace("\n", " ")
+        rows.append(f"| {error.__name__} | {status} | `{error.code}` | {meaning} |")
     return "\n".join(rows) + "\n"
 
 

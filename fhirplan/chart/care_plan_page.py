@@ -138,9 +138,7 @@ class CarePlanPage:
 
 def build(patient: Resource, world: World, plan_id: str = "") -> CarePlanPage:
     """The page of a patient; ``plan_id`` chooses a plan, else the active one that began last is shown."""
-    plans = sorted((item for item in world.known.values() if item["resourceType"] == "CarePlan"), key=_plan_key)
-    plans.reverse()
-    plans.sort(key=lambda item: _PLAN_ORDER.get(str(item.get("status")), 3))
+    plans = in_order(_of(world, "CarePlan"))
     chosen = next((item for item in plans if item["id"] == plan_id), plans[0] if plans and not plan_id else None)
     tasks = due.tasks_of(chosen["id"], world.known.values()) if chosen else _of(world, "Task")
     rows = _task_rows([item for item in tasks if due.is_work(item)], world)
@@ -169,8 +167,10 @@ def build(patient: Resource, world: World, plan_id: str = "") -> CarePlanPage:
     )
 
 
-def _plan_key(plan: Resource) -> str:
-    return str((plan.get("period") or {}).get("start") or "")
+def in_order(plans: Iterable[Resource]) -> list[Resource]:
+    """Plans as a page offers them: active before held before draft before the rest, the one begun last first."""
+    newest_first = sorted(plans, key=lambda item: str((item.get("period") or {}).get("start") or ""), reverse=True)
+    return sorted(newest_first, key=lambda item: _PLAN_ORDER.get(str(item.get("status")), 3))
 
 
 def _of(world: World, kind: str) -> list[Resource]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import MutableMapping
-from typing import Any, Final, cast
+from typing import Any, Final, TextIO, cast
 
 import structlog
 
@@ -13,6 +13,16 @@ _LEVELS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 _FORBIDDEN: Final = frozenset(
     {"body", "resource", "name", "display", "token", "authorization", "text", "query", "narrative", "address"}
 )
+
+
+class _StandardError:
+    """Whatever standard error is at the moment of writing; a logger outlives a redirection."""
+
+    def write(self, text: str) -> int:
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
 
 
 def configure(level: str = "info", format: str = "json") -> None:
@@ -27,7 +37,7 @@ def configure(level: str = "info", format: str = "json") -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _StandardError())),
         cache_logger_on_first_use=True,
     )
     logging.getLogger("urllib3").setLevel(logging.ERROR)

@@ -1,0 +1,216 @@
+"""``fhirplan demo``: a sandbox EHR with sample patients, the server, its worker and a first sync, on this machine."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import click
+import requests
+from rich.console import Console
+
+from fhirplan import settings, telemetry
+from fhirplan.cli import demo_change
+from fhirplan.cli.serve import prepare
+from fhirplan.cli.sync import opened, show, watched
+from fhirplan.errors import FhirplanError
+from fhirplan.settings import DEFAULT_CONNECTION, PREFIX, Settings
+from fhirplan.store.engine import Database
+from fhirplan.sync.run import run_sync
+
+PROGRAM: Final = (sys.executable, "-c", "from fhirplan.cli.main import main; main()")
+MARK: Final = ".fhirplan-demo"
+PATIENCE: Final = 60.0
+STOPPING: Final = 15.0
+
+
+@click.command()
+@click.option("--port", default=8080, show_default=True, type=click.IntRange(1, 65535), help="Port of the server.")
+@click.option("--ehr-port", default=8081, show_default=True, type=click.IntRange(1, 65535), help="Port of the EHR.")
+@click.option("--once", is_flag=True, help="Change both sides, sync until they agree, report, and stop.")
+@click.option("--data", type=click.Path(path_type=Path, file_okay=False), help="Folder to work in; emptied at start.")
+def command(port: int, ehr_port: int, once: bool, data: Path | None) -> None:
+    """Start everything with sample data: EHR, server, worker, first sync. Nothing leaves this machine.
+
+    With --once it exits with 0 when both sides agree at the end, else with 1.
+    """
+    console = Console(highlight=False)
+    agreed = True
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ending, _interrupted)
+    with ExitStack() as stack:
+        folder = stack.enter_context(_folder(data))
+        environ = _environ(folder, port, ehr_port)
+        chosen = settings.load(environ)
+        telemetry.configure("error", "text")
+        for number in (port, ehr_port):
+            _require_free(number)
+        console.print("[bold]1[/bold] The EHR: a sandbox with twelve sample patients")
+        ehr = ("sandbox", "--port", str(ehr_port), "--data", str(folder / "ehr.db"), "--load", str(_bundles()))
+        stack.enter_context(_running(ehr, environ, folder / "ehr.log", f"{_ehr(ehr_port)}/metadata"))
+        console.print("[bold]2[/bold] The first sync: everything it has comes here, checked on the way")
+        prepare(Database.open(chosen.database))
+        with opened(chosen, DEFAULT_CONNECTION) as sides:
+            report = watched(lambda progress: run_sync(sides, progress=progress))
+        show(report)
+        console.print("[bold]3[/bold] The server and its worker")
+        serve = ("serve", "--port", str(port), "--with-worker")
+        server = stack.enter_context(_running(serve, environ, folder / "server.log", f"{_us(port)}/readyz"))
+        if once:
+            agreed = _once(chosen, console, _us(port), _ehr(ehr_port))
+        else:
+            _say_what_to_open(console, port, ehr_port, folder)
+            _wait(server, folder)
+            console.print("Stopped.")
+    raise click.exceptions.Exit(0 if agreed else 1)
+
+
+def _interrupted(*_: object) -> None:
+    """Ends the demo by way of its ``finally`` blocks, so that no process of it is left behind."""
+    raise KeyboardInterrupt
+
+
+def _once(chosen: Settings, console: Console, us: str, ehr: str) -> bool:
+    """A change on each side, and the proof over HTTP that both have both."""
+    console.print("[bold]4[/bold] A change on each side, and nobody starts a sync by hand")
+    changes = demo_change.make(us, ehr)
+    for change in changes:
+        console.print(f"  {change.words}")
+    began = time.monotonic()
+    with opened(chosen, DEFAULT_CONNECTION) as sides:
+        result = demo_change.wait(sides, us, changes, patience=PATIENCE)
+    console.print(
+        f"[bold]5[/bold] {result.compared} resources read over HTTP from both sides and compared; "
+        f"{time.monotonic() - began:.1f} s after the changes"
+    )
+    for problem in result.problems:
+        console.print(f"  {problem}")
+    if not result.problems:
+        console.print("Both sides agree.")
+    return not result.problems
+
+
+def _say_what_to_open(console: Console, port: int, ehr_port: int, folder: Path) -> None:
+    console.print(
+        f"""
+Open:
+  {_us(port)}/chart/patients      the patients and their care plans
+  {_us(port)}/fhir/metadata       what the FHIR API offers
+  {_ehr(ehr_port)}/Task           the same tasks in the EHR
+
+Everybody on this machine can read and change everything here: use invented patients only.
+Logs: {folder}/server.log and ehr.log. Stop with Ctrl-C.
+""",
+        soft_wrap=True,
+    )
+
+
+def _wait(server: subprocess.Popen[bytes], folder: Path) -> None:
+    try:
+        server.wait()
+    except KeyboardInterrupt:
+        return
+    raise FhirplanError(f"The server stopped by itself; {folder / 'server.log'} says why.")
+
+
+def _us(port: int) -> str:
+    return f"http://127.0.0.1:{port}"
+
+
+def _ehr(port: int) -> str:
+    return f"http://127.0.0.1:{port}/fhir"
+
+
+def _bundles() -> Path:
+    return settings.fixtures_folder() / "bundles"
+
+
+def _environ(folder: Path, port: int, ehr_port: int) -> Mapping[str, str]:
+    """The environment of the demo's processes: nobody's own fhirplan settings are mixed into it."""
+    config = folder / "fhirplan.toml"
+    config.write_text(
+        f'data_dir = "{folder / "data"}"\nbase_url = "{_us(port)}"\nauth = "open"\nehr_url = "{_ehr(ehr_port)}"\n'
+        'ehr_label = "Sandbox EHR"\npull_interval = 2.0\npush_interval = 0.5\nlog_format = "text"\n',
+        encoding="utf-8",
+    )
+    (folder / "data").mkdir(exist_ok=True)
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+    return {**kept, f"{PREFIX}CONFIG": str(config), "PYTHONUNBUFFERED": "1"}
+
+
+@contextmanager
+def _folder(chosen: Path | None) -> Iterator[Path]:
+    """An empty folder: the one that was named (emptied when an earlier demo made it), else a temporary one."""
+    if chosen is None:
+        with tempfile.TemporaryDirectory(prefix="fhirplan-demo-") as made:
+            yield Path(made)
+        return
+    if chosen.is_dir() and any(chosen.iterdir()):
+        if not (chosen / MARK).exists():
+            raise click.UsageError(f"{chosen} is not empty and no earlier demo made it. Name another folder.")
+        shutil.rmtree(chosen)
+    chosen.mkdir(parents=True, exist_ok=True)
+    (chosen / MARK).touch()
+    yield chosen.absolute()
+
+
+def _require_free(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            raise click.UsageError(
+                f"Port {port} is taken. Stop what uses it, or choose others: make demo PORT=9080 EHR_PORT=9081"
+            ) from None
+
+
+@contextmanager
+def _running(
+    arguments: tuple[str, ...], environ: Mapping[str, str], log: Path, ready: str
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A command of ours as a child process, once ``ready`` answers with 200; ended with the block."""
+    with log.open("wb") as written:
+        child = subprocess.Popen(  # noqa: S603 - our own program
+            [*PROGRAM, *arguments], env=dict(environ), stdout=written, stderr=subprocess.STDOUT
+        )
+    try:
+        _await(child, ready, log)
+        yield child
+    finally:
+        child.terminate()
+        try:
+            child.wait(STOPPING)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+
+
+def _await(child: subprocess.Popen[bytes], url: str, log: Path) -> None:
+    began = time.monotonic()
+    while time.monotonic() - began < PATIENCE:
+        if child.poll() is not None:
+            break
+        if _answers(url):
+            return
+        time.sleep(0.1)
+    tail = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-5:]
+    raise FhirplanError(f"{url} did not answer. The last lines of its log:\n" + "\n".join(tail))
+
+
+def _answers(url: str) -> bool:
+    try:
+        answer: Any = requests.get(url, timeout=5)
+    except requests.RequestException:
+        return False
+    return bool(answer.status_code == 200)

@@ -1,0 +1,107 @@
+"""The demo's proof: one change on each side over HTTP, and both sides read back until each has the other's."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import requests
+
+from fhirplan.ehr.client import client
+from fhirplan.errors import FhirplanError
+from fhirplan.fhir import codec
+from fhirplan.fhir.codec import Resource
+from fhirplan.settings import Connection
+from fhirplan.sync.agreement import compare
+from fhirplan.sync.sides import Sides
+
+_TYPE: Final = {"Content-Type": "application/fhir+json", "Accept": "application/fhir+json"}
+_SECONDS: Final = 20
+_PAUSE: Final = 0.5
+_NOTE: Final = "Called at 10:00; daughter will drive on Thursday."
+_CHANGED_TASK: Final = "Task/task-call48"
+_CHANGED_GOAL: Final = "Goal/goal-weight"
+_NEW: Final = "http://fhirplan.dev/fhir/sid/demo|new-task"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What was changed, in words, and whether the other side has it by now."""
+
+    words: str
+    arrived: Callable[[], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How many resources were compared, and in words what is not the same."""
+
+    compared: int
+    problems: tuple[str, ...]
+
+
+def make(us: str, ehr: str) -> tuple[Change, ...]:
+    """Changes a task and adds one here, changes a goal there. Raises FhirplanError when a side refuses."""
+    here = f"{us}/fhir"
+    task = _get(f"{here}/{_CHANGED_TASK}")
+    _put(f"{here}/{_CHANGED_TASK}", {**task, "note": [*task.get("note", ()), {"text": _NOTE}]})
+    system, value = _NEW.split("|")
+    added = {key: item for key, item in task.items() if key not in ("id", "meta", "text", "note", "partOf")}
+    added |= {"identifier": [{"system": system, "value": value}], "description": "Confirm the ride on Thursday."}
+    added["meta"] = {"profile": task["meta"]["profile"]}
+    _send("POST", f"{here}/Task", added)
+    goal = _get(f"{ehr}/{_CHANGED_GOAL}")
+    said = "She stands on the scale each morning before breakfast."
+    _put(
+        f"{ehr}/{_CHANGED_GOAL}",
+        {**goal, "note": [*goal.get("note", ()), {"text": said}]},
+        {"X-Sandbox-User": "clinic"},
+    )
+    return (
+        Change(
+            f"here:    {_CHANGED_TASK} got a note, by PUT with If-Match",
+            lambda: _NOTE in _notes(_get(f"{ehr}/{_CHANGED_TASK}")),
+        ),
+        Change("here:    a task was added, by POST", lambda: _get(f"{ehr}/Task?identifier={_NEW}").get("total") == 1),
+        Change(
+            f"the EHR: {_CHANGED_GOAL} got a note from the clinic",
+            lambda: said in _notes(_get(f"{here}/{_CHANGED_GOAL}")),
+        ),
+    )
+
+
+def wait(sides: Sides, us: str, changes: tuple[Change, ...], *, patience: float) -> Result:
+    """Waits until every change has arrived and both sides are the same, at most ``patience`` seconds."""
+    end = time.monotonic() + patience
+    with client(Connection(name="self", ehr_url=f"{us}/fhir")) as ours:
+        while True:
+            missing = tuple(f"Did not arrive: {change.words}" for change in changes if not change.arrived())
+            if not missing or time.monotonic() > end:
+                agreement = compare(sides, ours)
+                differing = tuple(f"{item.type}/{item.id}: {item.what}" for item in agreement.differences)
+                if not (missing or differing) or time.monotonic() > end:
+                    return Result(agreement.compared, missing + differing)
+            time.sleep(_PAUSE)
+
+
+def _notes(resource: Resource) -> list[str]:
+    return [str(item.get("text")) for item in resource.get("note") or ()]
+
+
+def _get(url: str) -> Resource:
+    return _send("GET", url)
+
+
+def _put(url: str, resource: Resource, headers: dict[str, str] | None = None) -> Resource:
+    version = resource["meta"]["versionId"]
+    return _send("PUT", url, resource, {"If-Match": f'W/"{version}"', **(headers or {})})
+
+
+def _send(method: str, url: str, resource: Resource | None = None, headers: dict[str, str] | None = None) -> Resource:
+    body = codec.dumps(resource) if resource is not None else None
+    answer = requests.request(method, url, data=body, headers={**_TYPE, **(headers or {})}, timeout=_SECONDS)
+    if answer.status_code >= 400:
+        raise FhirplanError(f"{method} {url} was answered with {answer.status_code}: {answer.text[:500]}")
+    return codec.loads_resource(answer.content)

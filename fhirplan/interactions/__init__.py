@@ -1,0 +1,1 @@
+"""Carries out FHIR interactions: Interaction in, Reply out, with no HTTP objects."""

@@ -1,0 +1,40 @@
+"""Deletes a resource; its versions stay readable (R4 section 3.1.0.7)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from fhirplan.interactions.conditions import required
+from fhirplan.interactions.outcomes import said
+from fhirplan.interactions.parameters import refuse_parameters
+from fhirplan.interactions.services import Services
+from fhirplan.interactions.values import Interaction, Reply
+from fhirplan.interactions.written import pushed, stored
+from fhirplan.store.commit import Change
+from fhirplan.store.versions import current
+
+
+def delete(services: Services, interaction: Interaction) -> Reply:
+    """204, also when there was nothing to delete, since the caller's wish is fulfilled.
+
+    With Prefer: return=OperationOutcome it is 200 with one. Raises StaleVersion when If-Match does not hold.
+    """
+    refuse_parameters(interaction)
+    type_, id_ = interaction.type, interaction.id
+    with services.database.write() as tx:
+        before = current(tx, interaction.connection, type_, id_)
+        expected = required(interaction, before)
+        if before is None or before.deleted:
+            return _answer(interaction, Reply(204))
+        [version] = stored(services, tx, interaction, [Change("delete", type_, id_, expected=expected)])
+    receipt, issues = pushed(services, interaction, version)
+    return _answer(
+        interaction,
+        Reply(204, b"", type_, id_, version.version, version.updated, issues=issues, receipt=receipt),
+    )
+
+
+def _answer(interaction: Interaction, reply: Reply) -> Reply:
+    if interaction.prefer != "OperationOutcome":
+        return reply
+    return replace(reply, status=200, body=said(reply.issues))

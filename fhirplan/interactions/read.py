@@ -1,0 +1,51 @@
+"""Reads a resource as it is now or as it was in a version (R4 sections 3.1.0.2 and 3.1.0.3)."""
+
+from __future__ import annotations
+
+from fhirplan.errors import Gone, NotFound
+from fhirplan.interactions.conditions import unchanged
+from fhirplan.interactions.parameters import refuse_parameters
+from fhirplan.interactions.services import Services
+from fhirplan.interactions.values import Interaction, Reply
+from fhirplan.store.engine import Transaction
+from fhirplan.store.versions import Version, at, current
+
+
+def read(_services: Services, tx: Transaction, interaction: Interaction) -> Reply:
+    """200 with the bytes as stored, 304 when If-None-Match names this version.
+
+    Raises NotFound, Gone, MalformedRequest.
+    """
+    if interaction.parameters:
+        refuse_parameters(interaction)
+    version = current(tx, interaction.connection, interaction.type, interaction.id)
+    if version is None:
+        raise NotFound(f"There is no {interaction.type}/{interaction.id} here. Search for it, or create it with PUT.")
+    return _shown(version, interaction)
+
+
+def vread(_services: Services, tx: Transaction, interaction: Interaction) -> Reply:
+    """200 with the bytes of one version; raises NotFound, Gone when that version is a deletion."""
+    if interaction.parameters:
+        refuse_parameters(interaction)
+    number = interaction.version
+    version = None
+    if number.isascii() and number.isdigit() and len(number) < 10:
+        version = at(tx, interaction.connection, interaction.type, interaction.id, int(number))
+    if version is None:
+        raise NotFound(
+            f"There is no version {number[:64]} of {interaction.type}/{interaction.id}. "
+            f"{interaction.type}/{interaction.id}/_history lists those there are."
+        )
+    return _shown(version, interaction)
+
+
+def _shown(version: Version, interaction: Interaction) -> Reply:
+    if version.body is None:
+        raise Gone(
+            f"{version.type}/{version.id} was deleted with version {version.version}. "
+            f"Its earlier versions are listed at {version.type}/{version.id}/_history."
+        )
+    if interaction.if_none_match and unchanged(interaction.if_none_match, version):
+        return Reply(304, b"", version.type, version.id, version.version, version.updated)
+    return Reply(200, version.body, version.type, version.id, version.version, version.updated)

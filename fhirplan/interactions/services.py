@@ -1,0 +1,50 @@
+"""What interactions work with: the database, the validator, the settings, a clock and a source of ids."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fhirplan.interactions.values import Interaction
+from fhirplan.settings import DEFAULT_CONNECTION, Connection, Settings
+from fhirplan.store.commit import Origin
+from fhirplan.store.engine import Database
+from fhirplan.validation import Validator
+
+Pushed = Callable[[str, str, str], Mapping[str, Any]]
+
+
+def fhir_base(settings: Settings, connection: str) -> str:
+    """The URL of the FHIR API of a connection, without a slash at its end."""
+    path = "fhir" if connection == DEFAULT_CONNECTION else f"{connection}/fhir"
+    return f"{settings.base_url.rstrip('/')}/{path}"
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The parts that an interaction needs, made once by ``assembly``.
+
+    ``clock`` gives ms since 1970, ``new_id`` an unused resource id. ``pushed(connection, type, id)`` sends one
+    resource's waiting changes to its EHR and gives the receipt; None where nothing is pushed while a caller waits.
+    """
+
+    database: Database
+    validator: Validator
+    settings: Settings
+    clock: Callable[[], int]
+    new_id: Callable[[], str]
+    pushed: Pushed | None = None
+
+    def connection(self, interaction: Interaction) -> Connection:
+        """The settings of the connection that the interaction is on."""
+        return self.settings.connection(interaction.connection) or self.settings.default_connection
+
+    def origin(self, interaction: Interaction) -> Origin:
+        """Where a write comes from; it is to be pushed when the connection has an EHR."""
+        return Origin(
+            actor=interaction.actor.id if interaction.actor else "",
+            request_id=interaction.request_id,
+            source="api",
+            push=bool(self.connection(interaction).ehr_url),
+        )

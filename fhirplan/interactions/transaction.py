@@ -1,0 +1,262 @@
+"""Carries out a transaction: all entries or none (R4 section 3.2.0.11.2).
+
+The entries are linked and validated before the write lock is taken, unless one has a condition (``ifNoneExist``, a
+reference such as ``Patient?identifier=x``), which must hold at the moment of the write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import Final
+
+from fhirplan.access.decide import decide
+from fhirplan.errors import FhirplanError, InvalidResource, Issue, MalformedRequest, MultipleMatches, NotSupported
+from fhirplan.fhir.bundle import responses
+from fhirplan.fhir.codec import Resource
+from fhirplan.interactions.batch import answer
+from fhirplan.interactions.conditions import required
+from fhirplan.interactions.create import existing
+from fhirplan.interactions.entries import METHODS, Entry, at_entry, entry, listed, located
+from fhirplan.interactions.incoming import checked, fits_address
+from fhirplan.interactions.linking import conditional, linked, may_have_conditional
+from fhirplan.interactions.matching import described, matches
+from fhirplan.interactions.parameters import refuse_parameters
+from fhirplan.interactions.services import Services
+from fhirplan.interactions.values import Interaction, Reply
+from fhirplan.interactions.written import stored, written
+from fhirplan.store.commit import Change
+from fhirplan.store.engine import Transaction
+from fhirplan.store.versions import Method, Version, current
+
+Read = Callable[[Services, Transaction, Interaction], Reply]
+WRITES: Final = ("create", "update", "delete")
+_METHODS: Final[dict[str, Method]] = {"POST": "create", "PUT": "update", "DELETE": "delete"}
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """One write of a transaction, ready to be committed; ``found`` is what ifNoneExist matched instead."""
+
+    entry: Entry
+    type: str
+    id: str
+    resource: Resource | None = None
+    issues: tuple[Issue, ...] = ()
+    found: Version | None = None
+
+
+def transaction(services: Services, interaction: Interaction, bundle: Resource, reads: dict[str, Read]) -> Reply:
+    """200 with a transaction-response whose entries stand in the order of the request.
+
+    Raises, with the expression of the entry that is at fault, whatever its interaction raises alone; then nothing of
+    the Bundle has been applied.
+    """
+    entries = [entry(interaction, index, item) for index, item in enumerate(listed(services, bundle))]
+    _permit(services, entries, reads)
+    _refuse_overlap(entries)
+    maybe = may_have_conditional(interaction.body)
+    if any(_has_condition(item, maybe) for item in entries):
+        with services.database.write() as tx:
+            done = _apply(services, tx, interaction, entries, _plan(services, tx, entries), reads)
+    else:
+        planned = _plan(services, None, entries)
+        with services.database.write() as tx:
+            done = _apply(services, tx, interaction, entries, planned, reads)
+    answers = [answer(_told(services, item, done[item.index]), interaction, item.method) for item in entries]
+    return Reply(200, responses("transaction", answers))
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    reply: Reply | None = None
+    version: Version | None = None
+    created: bool = False
+    changed: bool = False
+    issues: tuple[Issue, ...] = ()
+
+
+def _permit(services: Services, entries: Iterable[Entry], reads: dict[str, Read]) -> None:
+    for item in entries:
+        asked = item.interaction
+        try:
+            if asked.kind not in WRITES and asked.kind not in reads:
+                raise NotSupported(f"Entry {item.index} asks for a {asked.kind}, which no transaction does.")
+            decide(asked.actor, asked.kind, asked.type, services.settings.auth)
+            if asked.kind in WRITES:
+                refuse_parameters(asked)
+        except FhirplanError as error:
+            raise at_entry(error, item.index) from None
+
+
+def _refuse_overlap(entries: Iterable[Entry]) -> None:
+    seen: dict[str, int] = {}
+    for item in entries:
+        asked = item.interaction
+        condition = f"{asked.type}?{asked.if_none_exist}" if asked.if_none_exist else ""
+        once = ((item.identity, "request.url"), (item.full_url, "fullUrl"), (condition, "request.ifNoneExist"))
+        for name, element in once:
+            if name and name in seen:
+                raise MalformedRequest(
+                    f"Entries {seen[name]} and {item.index} are both about {name[:200]}. A transaction changes a "
+                    "resource once; keep one of them.",
+                    expression=f"{item.place}.{element}",
+                )
+            if name:
+                seen[name] = item.index
+
+
+def _has_condition(item: Entry, maybe: bool) -> bool:
+    """Whether an entry has a condition; ``maybe`` says whether any resource can have a conditional reference."""
+    asked = item.interaction
+    return bool(asked.if_none_exist) or (maybe and item.method in ("POST", "PUT") and conditional(asked.body))
+
+
+def _plan(services: Services, tx: Transaction | None, entries: list[Entry]) -> list[Planned]:
+    """The writes, linked and validated. Without ``tx`` no entry has a condition.
+
+    Raises InvalidResource with the findings of all entries, MultipleMatches, InvalidSearch.
+    """
+    gone = {item.identity for item in entries if item.method == "DELETE"}
+    targets = [_target(services, tx, item, gone) for item in entries if item.interaction.kind in WRITES]
+    links = {
+        item.entry.full_url: f"{item.type}/{item.id}"
+        for item in targets
+        if item.entry.full_url and item.entry.method != "DELETE"
+    }
+    planned: list[Planned] = []
+    wrong: list[Issue] = []
+    for item in targets:
+        try:
+            planned.append(_ready(services, tx, item, links, targets))
+        except InvalidResource as error:
+            wrong.extend(located(issue, item.entry.index) for issue in error.issues)
+        except FhirplanError as error:
+            raise at_entry(error, item.entry.index) from None
+    if wrong:
+        raise InvalidResource(wrong)
+    return planned
+
+
+def _target(services: Services, tx: Transaction | None, item: Entry, gone: set[str]) -> Planned:
+    """What an entry writes to: the id of its address, of what ifNoneExist matches, or a new one.
+
+    Deletes come first, so that what the Bundle itself deletes is ``gone`` and matches no more.
+    """
+    asked = item.interaction
+    if asked.kind != "create":
+        return Planned(item, asked.type, asked.id)
+    try:
+        found = existing(services, tx, asked) if tx else None
+    except FhirplanError as error:
+        raise at_entry(error, item.index) from None
+    if found is None or f"{found.type}/{found.id}" in gone:
+        return Planned(item, asked.type, services.new_id())
+    return Planned(item, asked.type, found.id, found=found)
+
+
+def _ready(
+    services: Services, tx: Transaction | None, item: Planned, links: dict[str, str], targets: list[Planned]
+) -> Planned:
+    body = item.entry.interaction.body
+    if item.found or item.entry.method == "DELETE" or not isinstance(body, dict):
+        return item
+    fits_address(body, item.entry.interaction)
+
+    def found(type_: str, query: str) -> str:
+        return _referred(services, tx, item.entry.interaction, targets, type_, query)
+
+    resource = linked(body, item.entry.index, item.entry.full_url, links, found)
+    issues = checked(services, resource)
+    if any(issue.is_error for issue in issues):
+        raise InvalidResource(issues)
+    return replace(item, resource=resource, issues=issues)
+
+
+def _referred(
+    services: Services, tx: Transaction | None, asked: Interaction, targets: list[Planned], type_: str, query: str
+) -> str:
+    """What a conditional reference points to, in the state after the transaction's own writes.
+
+    A resource that this Bundle writes counts as the Bundle has it, one that it deletes does not count.
+    """
+    stored = matches(services, tx, asked, type_, query) if tx else []
+    written_here = {(item.type, item.id) for item in targets if not item.found}
+    names = [f"{item.type}/{item.id}" for item in stored if (item.type, item.id) not in written_here]
+    for item in targets:
+        body = item.entry.interaction.body
+        if item.type != type_ or item.found or not isinstance(body, dict) or not body:
+            continue
+        if described(services, asked, type_, query, {**body, "id": item.id}):
+            names.append(f"{item.type}/{item.id}")
+    if len(names) == 1:
+        return names[0]
+    if names:
+        raise MultipleMatches(
+            f"The reference {type_}?{query[:80]} matches {names[0]} and {names[1]}. Make it narrower."
+        )
+    raise InvalidResource(
+        Issue(
+            "error",
+            "not-found",
+            f"The reference {type_}?{query[:80]} matches no {type_}. Add it to the Bundle, or "
+            "refer to one that is here.",
+        )
+    )
+
+
+def _apply(
+    services: Services,
+    tx: Transaction,
+    interaction: Interaction,
+    entries: list[Entry],
+    planned: list[Planned],
+    reads: dict[str, Read],
+) -> dict[int, _Done]:
+    """Commits the writes in processing order, then reads in the state that they leave."""
+    ordered = sorted(planned, key=lambda item: METHODS.index(item.entry.method))
+    done: dict[int, _Done] = {}
+    changes: list[tuple[Planned, Change, Version | None]] = []
+    for item in ordered:
+        if item.found:
+            done[item.entry.index] = _Done(version=item.found)
+            continue
+        before = None if item.entry.method == "POST" else current(tx, interaction.connection, item.type, item.id)
+        expected = _expected(item, before)
+        if item.entry.method == "DELETE" and (before is None or before.deleted):
+            done[item.entry.index] = _Done(Reply(204))
+            continue
+        change = Change(_METHODS[item.entry.method], item.type, item.id, item.resource, expected)
+        changes.append((item, change, before))
+    versions = stored(services, tx, interaction, [change for _, change, _ in changes])
+    for (item, change, before), version in zip(changes, versions, strict=True):
+        created = change.method != "delete" and (before is None or before.deleted)
+        changed = before is None or version.version != before.version
+        done[item.entry.index] = _Done(None, version, created, changed, item.issues)
+    for reading in entries:
+        if reading.interaction.kind in reads:
+            done[reading.index] = _Done(_read(services, tx, reading, reads))
+    return done
+
+
+def _expected(item: Planned, before: Version | None) -> int | None:
+    try:
+        return required(item.entry.interaction, before)
+    except FhirplanError as error:
+        raise at_entry(error, item.entry.index) from None
+
+
+def _read(services: Services, tx: Transaction, item: Entry, reads: dict[str, Read]) -> Reply:
+    try:
+        return reads[item.interaction.kind](services, tx, item.interaction)
+    except FhirplanError as error:
+        raise at_entry(error, item.index) from None
+
+
+def _told(services: Services, item: Entry, done: _Done) -> Reply:
+    if done.reply or done.version is None:
+        return done.reply or Reply(204)
+    reply = written(
+        services, item.interaction, done.version, created=done.created, changed=done.changed, issues=done.issues
+    )
+    return replace(reply, status=204, body=b"") if done.version.deleted else reply

@@ -1,0 +1,84 @@
+"""The two values of this room: what is asked (Interaction) and what is answered (Reply)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from fhirplan.access.decide import Actor
+from fhirplan.errors import Issue
+from fhirplan.fhir.codec import Resource
+from fhirplan.settings import DEFAULT_CONNECTION
+
+Kind = Literal[
+    "read",
+    "vread",
+    "create",
+    "update",
+    "delete",
+    "history-instance",
+    "search-type",
+    "capabilities",
+    "bundle",
+    "validate",
+]
+Prefer = Literal["", "minimal", "representation", "OperationOutcome"]
+Parameters = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Interaction:
+    """One FHIR interaction as asked (R4 section 3.1.0).
+
+    ``base`` is the FHIR base URL of the connection, without a slash at its end. ``body`` is JSON as it came, or a
+    resource that was parsed already (an entry of a Bundle). ``if_match``, ``if_none_match`` and ``if_none_exist`` are
+    the headers of these names as they came, "" when absent. ``form`` is the body of a POST search.
+    """
+
+    kind: Kind
+    base: str
+    connection: str = DEFAULT_CONNECTION
+    type: str = ""
+    id: str = ""
+    version: str = ""
+    parameters: Parameters = ()
+    body: bytes | Resource = b""
+    if_match: str = ""
+    if_none_match: str = ""
+    if_none_exist: str = ""
+    prefer: Prefer = ""
+    actor: Actor | None = None
+    request_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The answer to an interaction.
+
+    ``body`` is JSON, or b"" for none. ``type``, ``id`` and ``version`` name the version that the answer is about
+    (version 0: none), ``updated`` its time in ms since 1970. ``created`` asks for a Location. ``issues`` are findings
+    that do not stop the write. ``allow`` lists methods for a 405, ``retry_after`` is in seconds, ``receipt`` says in a
+    word what the EHR made of a write that was pushed at once.
+    """
+
+    status: int
+    body: bytes = b""
+    type: str = ""
+    id: str = ""
+    version: int = 0
+    updated: int = 0
+    created: bool = False
+    issues: tuple[Issue, ...] = ()
+    allow: tuple[str, ...] = ()
+    retry_after: float | None = None
+    receipt: str = ""
+
+    @property
+    def etag(self) -> str:
+        """The weak ETag of the version, or "" (R4 section 3.1.0.1.3)."""
+        return f'W/"{self.version}"' if self.version else ""
+
+    @property
+    def location(self) -> str:
+        """The version's place below the base, or ""."""
+        return f"{self.type}/{self.id}/_history/{self.version}" if self.version else ""

@@ -1,0 +1,88 @@
+"""Stores what a write brings, makes its answer, and has it pushed at once where the connection asks for that."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+from fhirplan.errors import Issue, Severity
+from fhirplan.fhir import outcome
+from fhirplan.fhir.codec import loads
+from fhirplan.interactions.outcomes import said
+from fhirplan.interactions.services import Services
+from fhirplan.interactions.values import Interaction, Reply
+from fhirplan.store.commit import Change, commit
+from fhirplan.store.engine import Transaction
+from fhirplan.store.versions import Version
+
+
+def stored(services: Services, tx: Transaction, interaction: Interaction, changes: Sequence[Change]) -> list[Version]:
+    """Commits the changes that an interaction leads to; raises as ``store.commit`` does."""
+    return commit(
+        tx,
+        interaction.connection,
+        changes,
+        now=services.clock(),
+        origin=services.origin(interaction),
+        base=interaction.base,
+    )
+
+
+def written(
+    services: Services,
+    interaction: Interaction,
+    version: Version,
+    *,
+    created: bool,
+    changed: bool,
+    issues: tuple[Issue, ...] = (),
+) -> Reply:
+    """The answer to a create, update or delete after its commit.
+
+    201 when ``created``; what the body is follows Prefer (R4 section 3.1.0.1.9), by default the resource as stored.
+    """
+    receipt, told = pushed(services, interaction, version) if changed else ("", ())
+    body = b""
+    if interaction.prefer == "OperationOutcome":
+        body = said((*issues, *told))
+    elif interaction.prefer != "minimal":
+        body = version.body or b""
+    return Reply(
+        201 if created else 200,
+        body,
+        version.type,
+        version.id,
+        version.version,
+        version.updated,
+        created,
+        (*issues, *told),
+        receipt=receipt,
+    )
+
+
+def pushed(services: Services, interaction: Interaction, version: Version) -> tuple[str, tuple[Issue, ...]]:
+    """What the EHR made of a committed write, as a word and as findings; nothing where the worker pushes later."""
+    connection = services.connection(interaction)
+    if services.pushed is None or connection.write_mode != "through" or not connection.ehr_url:
+        return "", ()
+    receipt = services.pushed(interaction.connection, version.type, version.id)
+    state = str(receipt.get("state") or "waiting")
+    severity, code, text = _TOLD.get(state, _TOLD["waiting"])
+    told = Issue(severity, code, text.format(ehr=connection.ehr_label), version.type)
+    said_there = receipt.get("outcome")
+    reasons = outcome.issues(loads(said_there)) if isinstance(said_there, str) else ()
+    # The write stands here whatever the EHR says, so none of its findings is an error of this request.
+    return state, (told, *(replace(item, severity=severity) for item in reasons))
+
+
+_TOLD: Final[dict[str, tuple[Severity, str, str]]] = {
+    "sent": ("information", "informational", "{ehr} has this version."),
+    "waiting": ("warning", "transient", "{ehr} does not have this version yet; it is sent again until it does."),
+    "parked": ("warning", "processing", "{ehr} did not take this version; it is kept here for somebody to look at."),
+    "conflict": (
+        "warning",
+        "conflict",
+        "{ehr} changed the same resource; both copies are kept for somebody to resolve.",
+    ),
+}

@@ -1,0 +1,98 @@
+"""Makes the Flask application: FHIR API, health, pages, protective headers, and the last net for errors."""
+
+from __future__ import annotations
+
+import traceback
+from typing import Final
+
+from flask import Flask, Response, request
+from werkzeug.exceptions import HTTPException
+
+from fhirplan.errors import FhirplanError, Issue, Misconfigured
+from fhirplan.interactions.outcomes import failure, refusal, said
+from fhirplan.interactions.services import Services
+from fhirplan.interactions.values import Reply
+from fhirplan.telemetry import bind_request, log
+from fhirplan.web.chart import add_chart
+from fhirplan.web.fhir_api import add_fhir_api, base_urls
+from fhirplan.web.headers import require_loopback, secured
+from fhirplan.web.health import add_health
+from fhirplan.web.requests import known_id
+from fhirplan.web.responses import FhirResponse, fhir_response
+
+_log: Final = log("web")
+
+
+def create_app(services: Services) -> Flask:
+    """The application over these services; nothing is opened before the first request."""
+    app = Flask("fhirplan.web")
+    app.config["MAX_CONTENT_LENGTH"] = services.settings.max_body_bytes
+    # Else an address with two slashes would be sent elsewhere instead of being told that it is wrong.
+    app.url_map.merge_slashes = False
+    open_ = services.settings.auth == "open"
+    add_fhir_api(app, services)
+    add_health(app, services)
+    add_chart(app, services)
+    _add_last_net(app, services, open_=open_)
+    if open_:
+        _log.warning("auth is open: everybody on this machine may read and change everything")
+
+    @app.before_request
+    def begin() -> None:
+        bind_request(known_id(request.environ, services))
+        if open_:
+            require_loopback(request.environ)
+
+    @app.after_request
+    def protect(response: Response) -> Response:
+        if type(response) is FhirResponse:
+            return response
+        response.headers.setdefault("X-Request-Id", known_id(request.environ, services))
+        return secured(response, open_=open_)
+
+    return app
+
+
+def _add_last_net(app: Flask, services: Services, *, open_: bool) -> None:
+    """Answers every error that got this far with an OperationOutcome and the request's id, never with a traceback."""
+    base = base_urls(services)["default"]
+
+    def respond(reply: Reply) -> Response:
+        return fhir_response(reply, base=base, request_id=known_id(request.environ, services), open_=open_)
+
+    @app.errorhandler(FhirplanError)
+    def refused(error: FhirplanError) -> Response:
+        return respond(refusal(error))
+
+    @app.errorhandler(Misconfigured)
+    def unready(error: Misconfigured) -> Response:
+        _log.error("misconfigured", request_id=known_id(request.environ, services), reason=error.text)
+        text = "This server is not ready for work. Its operator finds the reason in the log and at /readyz."
+        return respond(Reply(503, said([Issue("fatal", "transient", text)]), retry_after=30))
+
+    @app.errorhandler(HTTPException)
+    def not_served(error: HTTPException) -> Response:
+        code = {404: "not-found", 405: "not-supported", 413: "too-costly"}.get(error.code or 500, "processing")
+        text = f"{error.name}. The FHIR API is at /fhir, and /fhir/metadata says what it offers."
+        allow = tuple(getattr(error, "valid_methods", None) or ())
+        return respond(Reply(error.code or 500, said([Issue("error", code, text)]), allow=allow))
+
+    @app.errorhandler(Exception)
+    def broken(error: Exception) -> Response:
+        known = known_id(request.environ, services)
+        _log.error("unexpected", request_id=known, error=_kinds(error), frames=_frames(error))
+        return respond(failure(known))
+
+
+def _kinds(error: BaseException) -> list[str]:
+    """The types of the error and of those behind it; their messages may quote a patient's data and stay out."""
+    kinds: list[str] = []
+    behind: BaseException | None = error
+    while behind is not None and len(kinds) < 5:
+        kinds.append(type(behind).__qualname__)
+        behind = behind.__cause__ or behind.__context__
+    return kinds
+
+
+def _frames(error: BaseException) -> list[str]:
+    return [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]

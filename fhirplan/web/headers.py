@@ -1,0 +1,54 @@
+"""The headers that protect answers, and the guard that keeps an open server on its own machine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, Final
+
+from flask import Response
+
+from fhirplan.errors import NotPermitted
+from fhirplan.settings import LOOPBACK_HOSTS
+
+POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'self'"
+)
+# No answer of ours may stay in a browser's or a proxy's cache: almost all of them say something about a patient.
+SECURITY: Final = (
+    ("Cache-Control", "no-store"),
+    ("X-Content-Type-Options", "nosniff"),
+    ("Referrer-Policy", "no-referrer"),
+    ("Content-Security-Policy", POLICY),
+)
+OPEN: Final = ("X-Fhirplan-Auth", "open")
+
+
+def secured(response: Response, *, open_: bool) -> Response:
+    """The response with each of our headers that it does not set itself; an open server says that it is one."""
+    for name, value in SECURITY:
+        response.headers.setdefault(name, value)
+    if open_:
+        response.headers.setdefault(*OPEN)
+    return response
+
+
+def require_loopback(environ: Mapping[str, Any]) -> None:
+    """Raises NotPermitted unless the caller is on this machine and asks for it by a loopback name.
+
+    The name matters too: a page on the internet can make its own name lead here (DNS rebinding).
+    """
+    if _is_loopback(environ.get("REMOTE_ADDR", ""), environ.get("HTTP_HOST", "")):
+        return
+    raise NotPermitted(
+        "This server is open to everybody, so it answers only callers on its own machine that ask for 127.0.0.1 or "
+        "localhost. Start it with FHIRPLAN_AUTH=smart to serve others."
+    )
+
+
+@lru_cache(maxsize=256)
+def _is_loopback(peer: str, host: str) -> bool:
+    name = host.rpartition("]")[0].lstrip("[") if host.startswith("[") else host.partition(":")[0]
+    near = not peer or peer.startswith(("127.", "::ffff:127.")) or peer == "::1"
+    return near and name.lower() in LOOPBACK_HOSTS

@@ -1,0 +1,34 @@
+"""Makes the pictures of the documentation from a running demo: python scripts/screenshots.py http://127.0.0.1:8080"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+from playwright.sync_api import sync_playwright
+
+FOLDER = Path(__file__).resolve().parents[1] / "docs" / "images"
+PICTURES = {
+    "care-plan.png": ("/chart/patients/b12-pat", 1280, 860),
+    "care-plan-phone.png": ("/chart/patients/b12-pat", 390, 844),
+    "patients.png": ("/chart/patients", 1280, 860),
+}
+
+
+def main(base: str) -> None:
+    """Takes every picture."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    chromium = shutil.which("chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+        for name, (path, width, height) in PICTURES.items():
+            page = browser.new_page(viewport={"width": width, "height": height})
+            page.goto(base + path)
+            page.screenshot(path=FOLDER / name)
+            print(f"docs/images/{name}")
+        browser.close()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
