@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import bindparam, delete, func, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 
 from fhirplan.fhir import codec
 from fhirplan.fhir.codec import Resource
@@ -64,7 +64,6 @@ _UPDATE: Final = statement(
     )
 )
 _AGREED: Final = (*_OF, link.c.base.is_not(None), link.c.ehr_gone == 0)
-_COUNT: Final = statement(select(func.count()).select_from(link).where(*_AGREED))
 _EHR_IDS: Final = statement(select(link.c.ehr_id).where(*_AGREED).order_by(link.c.ehr_id))
 _OLDEST: Final = statement(
     select(link.c.ehr_id)
@@ -138,12 +137,6 @@ def put(tx: Transaction, connection: str, item: Link, now: int) -> None:
     }
     if not tx.run(_UPDATE, connection_=connection, type_=item.type, id_=item.id, **values):
         tx.run(_INSERT, connection=connection, type=item.type, id=item.id, **values)
-
-
-def count(tx: Transaction, connection: str, type_: str) -> int:
-    """How many resources of a type both sides hold."""
-    row = tx.one(_COUNT, connection=connection, type=type_)
-    return int(row[0]) if row else 0
 
 
 def ehr_ids(tx: Transaction, connection: str, type_: str) -> list[str]:

@@ -2,23 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
-
 from fhirplan.store import outbox
 from fhirplan.store.engine import Database
 
 HERE = "default"
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    made = Database.open(f"sqlite:///{tmp_path / 'outbox.db'}")
-    made.migrate()
-    yield made
-    made.close()
 
 
 def put(database: Database, id_: str, version: int = 1, lane: str = "Patient/p", now: int = 100) -> None:

@@ -1,0 +1,96 @@
+"""``fhirplan ehr``: what an EHR can do for us."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Final
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from fhirplan import settings, telemetry
+from fhirplan.catalog import CATALOG
+from fhirplan.ehr.client import client
+from fhirplan.ehr.discovery import Capabilities, TypeCapability
+from fhirplan.fhir import codec
+from fhirplan.settings import Connection
+
+# Columns of the table where it is read by no terminal.
+WIDTH: Final = 160
+_READS: Final = (("read", "read"), ("search", "search-type"), ("history", "history-type"))
+_WRITES: Final = ("create", "update", "delete")
+
+
+@click.group()
+def command() -> None:
+    """What an EHR can do for us."""
+
+
+@command.command()
+@click.argument("url")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def probe(url: str, form: str) -> None:
+    """Ask the EHR at URL (its FHIR base) what it offers for our types, and which route each change would take.
+
+    The token and timeout of the connection with that URL are used where the settings have one.
+    """
+    with client(_connection(url)) as ehr:
+        found = ehr.capabilities()
+    if form == "json":
+        click.echo(codec.pretty(_plain(found)))
+        return
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=WIDTH)
+    console.print(f"{found.software or 'An EHR that does not name itself'}, FHIR {found.fhir_version or 'unknown'}")
+    console.print(f"Transactions: {'yes' if found.transaction else 'no'}")
+    table = Table()
+    table.add_column("Type", no_wrap=True)
+    for head in ("Reads", "_lastUpdated", "Versions", "Create", "Update", "Delete"):
+        table.add_column(head)
+    for type_ in CATALOG:
+        item = found.of(type_)
+        reads = ", ".join(word for word, code in _READS if item.can(code)) or "not served"
+        changed = "yes" if "_lastUpdated" in item.search else "no"
+        table.add_row(type_, reads, changed, item.versioning or "unknown", *(route(item, how) for how in _WRITES))
+    console.print(table)
+
+
+def route(item: TypeCapability, method: str) -> str:
+    """The way a change of this kind would go, in words."""
+    if not item.can(method):
+        return "kept here only"
+    if method == "create":
+        return "own create, conditional" if item.conditional_create else "own create, after a look"
+    return f"own {method}, If-Match" if item.guards_updates else f"own {method}, after a look"
+
+
+def _connection(url: str) -> Connection:
+    chosen = settings.load()
+    telemetry.configure(chosen.log_level, chosen.log_format)
+    wanted = url.rstrip("/")
+    for item in chosen.all_connections:
+        if item.ehr_url.rstrip("/") == wanted:
+            return item
+    if not wanted.startswith(("http://", "https://")):
+        raise click.UsageError(f"{url!r} is no http or https URL. Give the EHR's FHIR base.")
+    return dataclasses.replace(Connection(), ehr_url=wanted)
+
+
+def _plain(found: Capabilities) -> dict[str, object]:
+    return {
+        "software": found.software,
+        "fhirVersion": found.fhir_version,
+        "transaction": found.transaction,
+        "types": {
+            type_: {
+                "interactions": sorted(found.of(type_).interactions),
+                "search": sorted(found.of(type_).search),
+                "versioning": found.of(type_).versioning,
+                "conditionalCreate": found.of(type_).conditional_create,
+                "routes": {method: route(found.of(type_), method) for method in _WRITES},
+            }
+            for type_ in CATALOG
+        },
+    }

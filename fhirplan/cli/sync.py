@@ -1,0 +1,122 @@
+"""``fhirplan sync``: pulls and pushes now, and reports what both sides hold."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any, Final
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from fhirplan import assembly, settings, telemetry
+from fhirplan.fhir import codec
+from fhirplan.settings import DEFAULT_CONNECTION, Settings
+from fhirplan.sync.report import SyncReport, silent
+from fhirplan.sync.run import run_sync
+from fhirplan.sync.sides import Sides
+
+_COUNTS: Final = {
+    "new": "New",
+    "changed": "Changed",
+    "unchanged": "Unchanged",
+    "echo": "Our own",
+    "gone": "Gone",
+    "created": "Created there",
+    "updated": "Updated there",
+    "deleted": "Deleted there",
+    "with_findings": "With findings",
+    "refused": "Refused",
+}
+
+
+@click.command()
+@click.option("--once", is_flag=True, help="Repeat pull and push until nothing moves, then stop.")
+@click.option("--dry-run", is_flag=True, help="Say what would happen and change nothing.")
+@click.option("--full", is_flag=True, help="Compare everything the EHR has, not only what changed.")
+@click.option("--connection", "name", default=DEFAULT_CONNECTION, show_default=True, help="Which EHR.")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def command(once: bool, dry_run: bool, full: bool, name: str, form: str) -> None:
+    """Pull from the EHR and push to it now.
+
+    Exits with 0 when both sides agree, 1 when something waits, is parked, is in conflict or failed.
+    """
+    chosen = settings.load()
+    telemetry.configure(chosen.log_level if chosen.log_level == "debug" else "error", chosen.log_format)
+    with opened(chosen, name) as sides:
+        report = watched(lambda progress: run_sync(sides, dry_run=dry_run, full=full, once=once, progress=progress))
+    if form == "json":
+        click.echo(codec.pretty(report.as_json()))
+    else:
+        show(report, dry_run=dry_run)
+    raise click.exceptions.Exit(0 if report.agreed or dry_run else 1)
+
+
+class opened:  # noqa: N801 - used as a context manager only
+    """The sides of a connection by its name, closed at the end. Raises click.UsageError for an unknown name."""
+
+    def __init__(self, chosen: Settings, name: str) -> None:
+        connection = chosen.connection(name)
+        if connection is None:
+            raise click.UsageError(f"There is no connection named {name!r} in the settings.")
+        services = assembly.build(chosen)
+        self._sides = assembly.build_sync(chosen, services, connection)
+
+    def __enter__(self) -> Sides:
+        return self._sides
+
+    def __exit__(self, *_: object) -> None:
+        self._sides.client.__exit__()
+        self._sides.database.close()
+
+
+def watched(run: Callable[[Any], SyncReport]) -> SyncReport:
+    """Runs with a progress bar on a terminal, and without one where nobody would see it move."""
+    if not sys.stderr.isatty():
+        return run(silent)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        shown = bar.add_task("Asking what the EHR can do", total=None)
+        return run(
+            lambda doing, done, total: bar.update(
+                shown, description=f"{doing:<24}", completed=done, total=max(total, done) or None
+            )
+        )
+
+
+def show(report: SyncReport, *, dry_run: bool = False) -> None:
+    """Prints a report for people."""
+    console = Console(highlight=False)
+    shown = [(key, head) for key, head in _COUNTS.items() if any(getattr(item, key) for item in report.types)]
+    if shown:
+        table = Table(title="What would happen" if dry_run else None)
+        table.add_column("Type", no_wrap=True)
+        for _, head in shown:
+            table.add_column(head, justify="right")
+        for item in report.types:
+            table.add_row(item.type, *(str(getattr(item, key) or "") for key, _ in shown))
+        console.print(table)
+    for type_, reason in report.skipped:
+        console.print(f"{type_}: {reason}")
+    for text in (*report.problems, *report.reasons):
+        console.print(text, markup=False)
+    console.print(
+        f"{report.pulled} pulled, {report.pushed} pushed, {report.conflicts} in conflict, {report.parked} parked, "
+        f"{report.waiting} waiting; {report.calls} calls to the EHR in {report.seconds:.1f} s."
+    )
+    if not dry_run:
+        console.print(standing(report))
+
+
+def standing(report: SyncReport) -> str:
+    """Where both sides stand, and what to do when they do not agree."""
+    if report.agreed:
+        return "Both sides agree."
+    todo = []
+    if report.conflicts:
+        todo.append("see: fhirplan conflicts list")
+    if report.parked or report.waiting:
+        todo.append("see: fhirplan outbox list")
+    return "Both sides do not agree yet" + (f"; {'; '.join(todo)}." if todo else ".")

@@ -1,0 +1,28 @@
+"""``fhirplan worker``: pulls and pushes on a timer until stopped."""
+
+from __future__ import annotations
+
+import click
+
+from fhirplan import assembly, settings, telemetry
+from fhirplan.jobs.engine import consumer
+
+
+@click.command()
+def command() -> None:
+    """Pull from and push to every EHR in the settings until SIGTERM; any number of workers may run."""
+    chosen = settings.load()
+    telemetry.configure(chosen.log_level, chosen.log_format)
+    log = telemetry.log("worker")
+    services = assembly.build(chosen)
+    with services.database.read():
+        pass
+    named = [item.name for item in chosen.all_connections if item.ehr_url]
+    log.info("worker started", connections=named, push_interval=chosen.push_interval)
+    consumer(
+        chosen,
+        services.database,
+        lambda connection, worker: assembly.build_sync(chosen, services, connection, worker),
+    ).run()
+    services.database.close()
+    log.info("worker stopped")

@@ -1,0 +1,200 @@
+"""Sends one HTTP request to an EHR and gives its whole answer, within bounds of time, size and origin.
+
+A GET is tried again a few times with backoff, jitter and the Retry-After the EHR asks for; a write is sent once, since
+only a look at the EHR can tell what became of a write whose reply was lost.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+from urllib.parse import urljoin, urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+from requests.auth import AuthBase
+from urllib3.exceptions import HTTPError
+from urllib3.util import Retry
+
+from fhirplan.ehr import failures
+from fhirplan.settings import LOOPBACK_HOSTS, Connection
+
+MAX_ANSWER_BYTES: Final = 64 * 2**20
+MAX_REDIRECTS: Final = 3
+CONNECT_SECONDS: Final = 5.0
+READ_ATTEMPTS: Final = 3
+LONGEST_WAIT: Final = 10
+JSON_TYPE: Final = "application/fhir+json"
+_CHUNK: Final = 65536
+_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What an EHR answered: status, headers (case-insensitive) and the whole body."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class _Bearer(AuthBase):
+    """Puts a token on each request; being an auth object, it also keeps a .netrc file from replacing it."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def __call__(self, r: requests.PreparedRequest) -> requests.PreparedRequest:
+        if self._token:
+            r.headers["Authorization"] = f"Bearer {self._token}"
+        return r
+
+
+class Transport:
+    """One pooled HTTP session to one EHR; not shared between threads.
+
+    ``timeout`` is the seconds in which an answer must begin, and again those in which it must be complete; ``calls``
+    counts the requests asked for, without the repetitions of reads.
+    """
+
+    def __init__(
+        self,
+        base: str,
+        *,
+        token: str = "",
+        timeout: float = 20.0,
+        max_bytes: int = MAX_ANSWER_BYTES,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.base = base.rstrip("/")
+        self.timeout = timeout
+        self.calls = 0
+        self._max_bytes = max_bytes
+        self._clock = clock
+        self._session = requests.Session()
+        self._session.auth = _Bearer(token)
+        # A proxy of the environment must never see calls to an EHR on this machine.
+        self._session.trust_env = (urlsplit(base).hostname or "") not in LOOPBACK_HOSTS
+        self._session.headers["Accept"] = JSON_TYPE
+        self._session.headers["User-Agent"] = "fhirplan"
+        adapter = HTTPAdapter(pool_connections=2, pool_maxsize=4, max_retries=_retries())
+        self._session.mount("http://", adapter)
+        self._session.mount("https://", adapter)
+
+    def get(self, address: str, params: Mapping[str, str] | None = None) -> Answer:
+        """The answer to a GET of a path below the base, or of a whole URL of the same origin.
+
+        Raises EhrUnavailable when none comes, EhrRejected for a redirect or URL that leads to another host.
+        """
+        url = self._url(address)
+        for _ in range(MAX_REDIRECTS + 1):
+            answer = self._read_again(url, params)
+            if answer.status not in _REDIRECTS:
+                return answer
+            url, params = self._url(urljoin(url, answer.headers.get("Location", ""))), None
+        raise failures.redirects_forever()
+
+    def write(self, method: str, address: str, body: bytes | None, headers: Mapping[str, str]) -> Answer:
+        """The answer to a POST, PUT or DELETE, which is sent once.
+
+        Raises EhrUnavailable when none comes, with ``outcome_unknown`` unless the request surely never left.
+        """
+        return self._once(method, self._url(address), None, body, headers)
+
+    def close(self) -> None:
+        """Closes the pooled connections."""
+        self._session.close()
+
+    def _url(self, address: str) -> str:
+        url = address if "://" in address else f"{self.base}/{address}"
+        if origin(url) != origin(self.base):
+            raise failures.other_host(urlsplit(url).hostname or "")
+        return url
+
+    def _read_again(self, url: str, params: Mapping[str, str] | None) -> Answer:
+        """A GET whose body may break off: asked for once more, since reading has no effect."""
+        try:
+            return self._once("GET", url, params, None, {})
+        except failures.BrokenBody:
+            return self._once("GET", url, params, None, {})
+
+    def _once(
+        self,
+        method: str,
+        url: str,
+        params: Mapping[str, str] | None,
+        body: bytes | None,
+        headers: Mapping[str, str],
+    ) -> Answer:
+        self.calls += 1
+        sent = {**headers, "Content-Type": JSON_TYPE} if body is not None else dict(headers)
+        try:
+            response = self._session.request(
+                method,
+                url,
+                params=params,
+                data=body,
+                headers=sent,
+                timeout=(min(CONNECT_SECONDS, self.timeout), self.timeout),
+                allow_redirects=False,
+                stream=True,
+            )
+        except requests.RequestException as error:
+            raise failures.unreachable(error, method) from None
+        except HTTPError as error:  # a Retry-After that cannot be read escapes requests' own mapping
+            raise failures.unreachable(error, method) from None
+        with response:
+            return Answer(
+                response.status_code,
+                MappingProxyType(response.headers),
+                self._body(response, method),
+            )
+
+    def _body(self, response: requests.Response, method: str) -> bytes:
+        """The whole body; its time begins with the answer, so that waiting as Retry-After asks is not counted."""
+        deadline = self._clock() + self.timeout
+        parts: list[bytes] = []
+        size = 0
+        try:
+            while part := response.raw.read1(_CHUNK, decode_content=True):
+                parts.append(part)
+                size += len(part)
+                if size > self._max_bytes:
+                    raise failures.too_large(self._max_bytes, method)
+                if self._clock() > deadline:
+                    raise failures.too_slow(self.timeout, method)
+        except HTTPError as error:
+            raise failures.broken_body(error, method) from None
+        return b"".join(parts)
+
+
+def transport(connection: Connection) -> Transport:
+    """The transport of a configured connection, with the authentication it asks for."""
+    token = connection.ehr_token if connection.ehr_auth == "bearer" else ""
+    return Transport(connection.ehr_url, token=token, timeout=connection.ehr_timeout)
+
+
+def origin(url: str) -> tuple[str, str, int]:
+    """Scheme, host and port of a URL, the default port filled in."""
+    parts = urlsplit(url)
+    port = parts.port or {"http": 80, "https": 443}.get(parts.scheme, 0)
+    return parts.scheme, parts.hostname or "", port
+
+
+def _retries() -> Retry:
+    return Retry(
+        total=READ_ATTEMPTS,
+        connect=2,
+        read=1,
+        redirect=False,
+        allowed_methods=frozenset({"GET"}),
+        status_forcelist=(429, 502, 503, 504),
+        backoff_factor=0.2,
+        backoff_jitter=0.2,
+        backoff_max=LONGEST_WAIT,
+        retry_after_max=LONGEST_WAIT,
+        raise_on_status=False,
+    )

@@ -1,0 +1,1 @@
+"""Runs pull and push when they are due."""

@@ -1,0 +1,82 @@
+"""One pass of each kind: pull, push, tidy. Each may run at any time, any number of times, anywhere."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from fhirplan.store import outbox
+from fhirplan.store.engine import Database
+from fhirplan.sync.pull import pull
+from fhirplan.sync.push import push
+from fhirplan.sync.report import Tally
+from fhirplan.sync.sides import Sides
+from fhirplan.telemetry import log
+
+_log = log("jobs")
+
+
+def pull_pass(sides: Sides, folder: Path) -> bool:
+    """Takes in what changed in the EHR; False when another process of this machine is at it.
+
+    Two pulls at once would do no harm, only the same work twice. Raises EhrFailure when the EHR does not answer.
+    """
+    with turn(folder / f"pull-{sides.connection}.lock") as mine:
+        if not mine:
+            return False
+        tally = Tally()
+        pull(sides, tally)
+        _say("pulled", sides, tally)
+        return True
+
+
+def push_pass(sides: Sides) -> bool:
+    """Sends what is due; False when nothing is. Several may run at once: each row is claimed by one."""
+    if not has_work(sides.database, sides.connection, sides.clock()):
+        return False
+    tally = Tally()
+    push(sides, tally)
+    _say("pushed", sides, tally)
+    return True
+
+
+def has_work(database: Database, connection: str, now: int) -> bool:
+    """Whether a push pass would find something, by one look into the outbox."""
+    with database.read() as tx:
+        return outbox.has_work(tx, connection, now)
+
+
+def tidy_pass(database: Database) -> None:
+    """Moves SQLite's write-ahead log into the database, so that no request has to."""
+    database.checkpoint()
+
+
+@contextmanager
+def turn(path: Path, *, wait: bool = False) -> Iterator[bool]:
+    """Whether this process may go ahead; with ``wait`` it may, once nobody else is.
+
+    A killed process gives its turn back, since the kernel does it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+    finally:
+        os.close(file)
+
+
+def _say(done: str, sides: Sides, tally: Tally) -> None:
+    for item in tally.types():
+        counts = {key: getattr(item, key) for key in type(item).__slots__ if key != "type" and getattr(item, key)}
+        if counts.keys() - {"unchanged", "echo"}:
+            _log.info(done, connection=sides.connection, type=item.type, **counts)
+    if tally.problems:
+        _log.warning("not in agreement", connection=sides.connection, problems=len(tally.problems))

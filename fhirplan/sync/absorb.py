@@ -1,0 +1,173 @@
+"""Acts on what the EHR holds: decides, and writes version, link, findings or conflict in the caller's transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Final
+
+from fhirplan.ehr.client import RemoteCopy
+from fhirplan.errors import Issue
+from fhirplan.fhir.codec import Resource
+from fhirplan.store import conflicts, findings, links, outbox, receipts, versions
+from fhirplan.store.commit import Change, commit
+from fhirplan.store.links import Link
+from fhirplan.store.versions import Method, Version
+from fhirplan.sync.content import comparable
+from fhirplan.sync.identity import FROM_EHR, Ids, inbound
+from fhirplan.sync.pairing import our_id_of
+from fhirplan.sync.plan import Conflict, Decision, Echo, FastForward, Park, Push, RemoteGone, Unchanged, decide
+
+# How many of our versions since the base are compared with a copy that looks strange.
+_OWN_VERSIONS: Final = 50
+# What code that reads a resource may raise when it is not shaped as FHIR; one such resource must not stop a pass.
+MISSHAPEN: Final = (ValueError, TypeError, KeyError, AttributeError, IndexError, ArithmeticError)
+
+
+@dataclass(frozen=True, slots=True)
+class Absorbed:
+    """What was decided about one resource of the EHR's, and under which id it is here."""
+
+    decision: Decision
+    type: str
+    id: str
+    created: bool = False
+
+
+def absorb(ids: Ids, remote: RemoteCopy, found: Sequence[Issue] = ()) -> Absorbed:
+    """Takes notice of the EHR's copy of a resource; ``found`` are the validation findings of that copy.
+
+    Raises what ``commit`` raises when the copy cannot be stored.
+    """
+    tx, name = ids.tx, ids.connection
+    our_id = our_id_of(ids, remote.resource)
+    link = links.by_id(tx, name, remote.type, our_id) or Link(remote.type, our_id, remote.id)
+    if link.agreed and (_is_known(link, remote) or _is_stale(link, remote)):
+        ours = receipts.wrote(tx, name, remote.type, our_id, remote.version)
+        return Absorbed(Echo() if ours else Unchanged(), remote.type, our_id)
+    incoming = inbound(ids, remote.resource, our_id)
+    content = comparable(incoming)
+    current = versions.current(tx, name, remote.type, our_id)
+    decision = decide(
+        link.base,
+        _content(current),
+        content,
+        ours=receipts.wrote(tx, name, remote.type, our_id, remote.version),
+        own=_own(ids, current, link.local_version),
+    )
+    seen = replace(link, ehr_id=remote.id, ehr_version=remote.version, ehr_updated=remote.updated, ehr_gone=False)
+    created = False
+    match decision:
+        case Unchanged() | Echo(version=0):
+            links.put(tx, name, replace(seen, base=content, local_version=_number(current)), ids.now)
+        case Echo(version=version):
+            links.put(tx, name, replace(seen, base=content, local_version=version), ids.now)
+        case Push() | Park():
+            links.put(tx, name, seen, ids.now)
+        case FastForward():
+            created = current is None or current.deleted
+            stored = _store(ids, incoming, current)
+            findings.put(tx, stored.rid, stored.version, found)
+            links.put(
+                tx, name, replace(seen, base=comparable(stored.resource()), local_version=stored.version), ids.now
+            )
+        case Conflict(paths=paths):
+            _keep(ids, link, current, content, remote.version, paths)
+        case RemoteGone():
+            raise AssertionError("a copy that is there is not gone")
+    if not isinstance(decision, Conflict):
+        _settled(ids, remote.type, our_id)
+    return Absorbed(decision, remote.type, our_id, created)
+
+
+def absorb_gone(ids: Ids, link: Link) -> Absorbed:
+    """Takes notice that the EHR's copy was deleted, which the EHR itself has said (404 or 410 on read)."""
+    tx, name = ids.tx, ids.connection
+    current = versions.current(tx, name, link.type, link.id)
+    decision = decide(link.base, _content(current), None)
+    if isinstance(decision, Conflict):
+        _keep(ids, link, current, None, "", decision.paths)
+        return Absorbed(decision, link.type, link.id)
+    if isinstance(decision, RemoteGone):
+        commit(tx, name, [Change("delete", link.type, link.id)], now=ids.now, origin=FROM_EHR, base=ids.border.our_base)
+    links.put(tx, name, replace(link, base=None, ehr_version="", ehr_updated="", ehr_gone=True), ids.now)
+    _settled(ids, link.type, link.id)
+    return Absorbed(decision, link.type, link.id)
+
+
+def _is_known(link: Link, remote: RemoteCopy) -> bool:
+    return bool(remote.version) and link.ehr_version == remote.version
+
+
+def _is_stale(link: Link, remote: RemoteCopy) -> bool:
+    """Whether this copy is older than the one we know: a page fetched before our own write, or a lagging replica."""
+    known, shown = instant(link.ehr_updated), instant(remote.updated)
+    return known is not None and shown is not None and shown < known
+
+
+def instant(text: str) -> datetime | None:
+    """The instant an EHR spelled, None when it is none; one without a zone counts as UTC."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def _content(current: Version | None) -> Resource | None:
+    return comparable(current.resource()) if current is not None and not current.deleted else None
+
+
+def _number(current: Version | None) -> int:
+    return current.version if current is not None else 0
+
+
+def _own(ids: Ids, current: Version | None, since: int) -> Iterator[tuple[int, Resource | None]]:
+    """Our versions after ``since``, newest first; read only when the decision needs them."""
+    if current is None or current.version <= since:
+        return
+    for item in versions.history(ids.tx, ids.connection, current.type, current.id, before=None, count=_OWN_VERSIONS):
+        if item.version <= since:
+            return
+        yield item.version, _content(item)
+
+
+def _store(ids: Ids, incoming: Resource, current: Version | None) -> Version:
+    method: Method = "create" if current is None or current.deleted else "update"
+    change = Change(method, str(incoming["resourceType"]), str(incoming["id"]), incoming)
+    return commit(ids.tx, ids.connection, [change], now=ids.now, origin=FROM_EHR, base=ids.border.our_base)[0]
+
+
+def _keep(
+    ids: Ids,
+    link: Link,
+    current: Version | None,
+    remote: Resource | None,
+    ehr_version: str,
+    paths: tuple[str, ...],
+) -> None:
+    """Keeps all three copies and holds our change back; neither side is touched."""
+    conflicts.record(
+        ids.tx,
+        ids.connection,
+        link.type,
+        link.id,
+        base=link.base,
+        local=_content(current),
+        remote=remote,
+        ehr_version=ehr_version,
+        paths=paths,
+        now=ids.now,
+    )
+    if links.by_id(ids.tx, ids.connection, link.type, link.id) is None:
+        links.put(ids.tx, ids.connection, link, ids.now)
+    outbox.hold(ids.tx, ids.connection, link.type, link.id)
+
+
+def _settled(ids: Ids, type_: str, our_id: str) -> None:
+    """Closes a conflict that has come to nothing, since both sides can be reconciled again."""
+    known = conflicts.open_of(ids.tx, ids.connection, type_, our_id)
+    if known:
+        conflicts.resolve(ids.tx, known.cid, ids.now)
+        outbox.move(ids.tx, ids.connection, type_, our_id, "held", "waiting", ids.now)

@@ -1,0 +1,326 @@
+"""Brings one resource's newest version to the EHR and links what landed; looks first where the outcome is unknown.
+
+Each way ends in a Delivery: sent, parked (the EHR does not take it) or conflict (it changed there too). A failure to
+answer is raised and leaves everything as it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from fhirplan.ehr.client import RemoteCopy, Written, remote_copy
+from fhirplan.ehr.discovery import TypeCapability
+from fhirplan.errors import EhrRejected, EhrUnavailable, EhrVersionMismatch, Issue
+from fhirplan.fhir import codec, outcome
+from fhirplan.fhir.codec import Resource
+from fhirplan.store import links, versions
+from fhirplan.store.links import Link
+from fhirplan.store.versions import Version
+from fhirplan.sync.absorb import absorb, absorb_gone
+from fhirplan.sync.content import comparable, mark_search, marks, same, unmarked
+from fhirplan.sync.identity import inbound, outbound
+from fhirplan.sync.pairing import pair
+from fhirplan.sync.plan import Conflict, Echo, Unchanged
+from fhirplan.sync.sides import Sides
+
+# How often one delivery decides anew when the EHR's copy moves under it.
+ROUNDS: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One resource to deliver; ``attempts`` above 1 means that an earlier one may have landed unseen.
+
+    ``until`` is when the claim ends, in milliseconds since 1970: a create that could be answered later is not begun,
+    since somebody else may look for it then and not find it yet.
+    """
+
+    type: str
+    id: str
+    attempts: int
+    until: int
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What became of it. ``route`` is the interaction used, ``none`` when nothing was sent.
+
+    ``reason`` is OperationOutcome JSON or None, ``due`` in milliseconds when it is to be tried again.
+    """
+
+    state: str
+    route: str
+    ehr_id: str = ""
+    ehr_version: str = ""
+    reason: str | None = None
+    due: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Here:
+    """Our side at this moment."""
+
+    link: Link | None
+    current: Version | None
+
+    @property
+    def local(self) -> Resource | None:
+        return self.current.resource() if self.current is not None and not self.current.deleted else None
+
+
+class _Again(Exception):
+    """The EHR's copy was taken notice of: both sides have to be looked at again.
+
+    ``route`` names the interaction of ours that turned out to have landed earlier, "" when none did.
+    """
+
+    def __init__(self, route: str = "") -> None:
+        self.route = route
+
+
+class _Ended(Exception):
+    """The delivery ended while the EHR's copy was read."""
+
+    def __init__(self, delivery: Delivery) -> None:
+        self.delivery = delivery
+
+
+def deliver(sides: Sides, job: Job) -> Delivery:
+    """Delivers one resource. Raises EhrUnavailable (nothing is settled) and EhrRejected (it was refused)."""
+    landed_before = ""
+    for _ in range(ROUNDS):
+        try:
+            made = _once(sides, job)
+        except _Again as again:
+            landed_before = again.route or landed_before
+        except _Ended as ended:
+            return ended.delivery
+        else:
+            return replace(made, route=landed_before) if landed_before and made.route == "none" else made
+    raise EhrUnavailable(f"The EHR's copy of {job.type}/{job.id} keeps changing. It is tried again later.")
+
+
+def _once(sides: Sides, job: Job) -> Delivery:
+    with sides.database.read() as tx:
+        here = _Here(
+            links.by_id(tx, sides.connection, job.type, job.id),
+            versions.current(tx, sides.connection, job.type, job.id),
+        )
+    offered = sides.client.capabilities().of(job.type)
+    link, local = here.link, here.local
+    if link is not None and link.agreed:
+        if local is None:
+            return _delete(sides, offered, link)
+        if same(comparable(local), link.base):
+            return _reconcile(sides, offered, here, link, local)
+        return _update(sides, offered, here, link, local)
+    if local is None:
+        return _never_there(sides, offered, job)
+    if link is not None and not link.ehr_gone:
+        return _meet(sides, link)
+    return _create(sides, offered, job, here, local)
+
+
+def _create(sides: Sides, offered: TypeCapability, job: Job, here: _Here, local: Resource) -> Delivery:
+    if not offered.can("create"):
+        return _kept_here("create", job.type)
+    with sides.database.read() as tx:
+        body = outbound(sides.ids(tx), local, "")
+    if job.attempts > 1:
+        found = _look(sides, offered, body, job.id)
+        if found is not None:
+            return _notice(sides, found, "create")
+    name, value = mark_search(body, job.id)
+    condition = f"{name}={value}" if offered.conditional_create and name in offered.search else ""
+    if sides.clock() + int(sides.timeout * 2000) > job.until:
+        raise EhrUnavailable("The EHR took so long to be asked that the claim may end. It is tried again later.")
+    written = sides.client.create(body, if_none_exist=condition)
+    if written.existed and job.attempts == 1 and written.resource is not None:
+        return _notice(sides, remote_copy(written.resource), "create")
+    return _landed(sides, here, local, written, "create")
+
+
+def _update(sides: Sides, offered: TypeCapability, here: _Here, link: Link, local: Resource) -> Delivery:
+    if not offered.can("update"):
+        return _kept_here("update", link.type)
+    if not (offered.guards_updates and link.ehr_version):
+        remote = _read(sides, link)
+        if not _is_as_known(sides, link, remote):
+            return _notice(sides, remote, "update")
+    with sides.database.read() as tx:
+        body = outbound(sides.ids(tx), local, link.ehr_id)
+    try:
+        written = sides.client.update(body, if_match=link.ehr_version)
+    except EhrVersionMismatch as refusal:
+        return _mismatch(sides, link, "update", refusal)
+    except EhrRejected as error:
+        if error.status in (404, 410):
+            _read(sides, link)
+        raise
+    return _landed(sides, here, local, written, "update")
+
+
+def _delete(sides: Sides, offered: TypeCapability, link: Link) -> Delivery:
+    """Deletes the EHR's copy, after a look that nobody has changed it since: not every EHR heeds If-Match here."""
+    if not offered.can("delete"):
+        return _kept_here("delete", link.type)
+    remote = sides.client.read(link.type, link.ehr_id)
+    if remote is not None:
+        if not _is_as_known(sides, link, remote):
+            return _notice(sides, remote, "delete")
+        try:
+            sides.client.delete(link.type, link.ehr_id, if_match=link.ehr_version)
+        except EhrVersionMismatch as refusal:
+            return _mismatch(sides, link, "delete", refusal)
+    with sides.database.write() as tx:
+        absorb_gone(sides.ids(tx), link)
+    return Delivery("sent", "delete", link.ehr_id)
+
+
+def _reconcile(sides: Sides, offered: TypeCapability, here: _Here, link: Link, local: Resource) -> Delivery:
+    """Nothing changed since both agreed; but a reference may have gone by identifier, and can go literally now."""
+    remote = _read(sides, link)
+    with sides.database.read() as tx:
+        body = outbound(sides.ids(tx), local, link.ehr_id)
+    if same(unmarked(body, link.id), unmarked(remote.resource, link.id)):
+        return Delivery("sent", "none", link.ehr_id, remote.version)
+    if not _is_as_known(sides, link, remote):
+        return _notice(sides, remote, "update")
+    return _update(sides, offered, here, link, local)
+
+
+def _never_there(sides: Sides, offered: TypeCapability, job: Job) -> Delivery:
+    """Deleted here before the EHR had it; unless an earlier attempt landed unseen, there is nothing to do."""
+    if job.attempts > 1:
+        with sides.database.read() as tx:
+            before = versions.history(tx, sides.connection, job.type, job.id, before=None, count=2)
+            last = next((item.resource() for item in before if not item.deleted), None)
+            body = outbound(sides.ids(tx), last, "") if last else None
+        found = _look(sides, offered, body, job.id) if body else None
+        if found is not None:
+            with sides.database.write() as tx:
+                ids = sides.ids(tx)
+                content = comparable(inbound(ids, found.resource, job.id))
+                made = Link(job.type, job.id, found.id, found.version, found.updated, content)
+                pair(ids, made)
+            raise _Again
+    return Delivery("sent", "none")
+
+
+def _meet(sides: Sides, link: Link) -> Delivery:
+    """Ours has an id that was set aside for a resource of the EHR's: see what that is."""
+    remote = sides.client.read(link.type, link.ehr_id)
+    if remote is not None:
+        return _notice(sides, remote, "update")
+    with sides.database.write() as tx:
+        links.put(tx, sides.connection, replace(link, ehr_gone=True), sides.clock())
+    raise _Again
+
+
+def _look(sides: Sides, offered: TypeCapability, body: Resource, our_id: str) -> RemoteCopy | None:
+    """The EHR's resource that carries our id, or None when an earlier create surely did not land.
+
+    Raises EhrRejected when this EHR gives no way to tell.
+    """
+    name, value = mark_search(body, our_id)
+    query = _query(offered, body, name, value)
+    for page in sides.client.search(offered.type, query):
+        for resource in page.resources:
+            # An EHR may ignore a parameter it does not know, so the answer is checked.
+            if our_id in marks(resource):
+                return remote_copy(resource)
+    return None
+
+
+def _query(offered: TypeCapability, body: Resource, name: str, value: str) -> Mapping[str, str]:
+    if offered.can("search-type"):
+        if name in offered.search:
+            return {name: value}
+        subject = _patient(body)
+        if "patient" in offered.search and subject:
+            return {"patient": subject}
+    raise EhrRejected(
+        f"An earlier attempt to create this {offered.type} got no answer, and the EHR offers no search by which to "
+        "find out whether it landed. Look there, then retry or park it.",
+        status=0,
+    )
+
+
+def _patient(body: Resource) -> str:
+    for key in ("subject", "patient", "for", "beneficiary"):
+        element = body.get(key)
+        text = element.get("reference") if isinstance(element, dict) else None
+        if isinstance(text, str) and text.startswith("Patient/"):
+            return text
+    return ""
+
+
+def _landed(sides: Sides, here: _Here, local: Resource, written: Written, route: str) -> Delivery:
+    """Links what the EHR took, and takes notice of what it made of it."""
+    version = here.current.version if here.current is not None else 0
+    base = comparable(local)
+    with sides.database.write() as tx:
+        ids = sides.ids(tx)
+        type_, our_id = str(local["resourceType"]), str(local["id"])
+        made = Link(type_, our_id, written.id, written.version, written.updated, base, version)
+        pair(ids, made)
+        if written.resource is not None:
+            content = comparable(inbound(ids, written.resource, our_id))
+            if not same(content, base):
+                links.put(tx, sides.connection, replace(made, ehr_version="", ehr_updated=""), ids.now)
+                absorb(ids, remote_copy(written.resource))
+    return Delivery("sent", route, written.id, written.version)
+
+
+def _notice(sides: Sides, remote: RemoteCopy, route: str) -> Delivery:
+    """Takes notice of a copy of the EHR's; a conflict ends the delivery, anything else is decided anew."""
+    with sides.database.write() as tx:
+        seen = absorb(sides.ids(tx), remote)
+    if isinstance(seen.decision, Conflict):
+        return _conflict(route, remote.id, remote.version)
+    raise _Again(route if isinstance(seen.decision, Echo | Unchanged) else "")
+
+
+def _is_as_known(sides: Sides, link: Link, remote: RemoteCopy) -> bool:
+    """Whether the EHR's copy is the one both agreed on, by its version or, where it has none, by its content."""
+    if remote.version or link.ehr_version:
+        return remote.version == link.ehr_version
+    with sides.database.write() as tx:
+        return same(comparable(inbound(sides.ids(tx), remote.resource, link.id)), link.base)
+
+
+def _read(sides: Sides, link: Link) -> RemoteCopy:
+    """The EHR's copy; one that is gone is taken notice of, and both sides are looked at again."""
+    remote = sides.client.read(link.type, link.ehr_id)
+    if remote is None:
+        with sides.database.write() as tx:
+            seen = absorb_gone(sides.ids(tx), link)
+        if isinstance(seen.decision, Conflict):
+            raise _Ended(_conflict("none", link.ehr_id, ""))
+        raise _Again
+    return remote
+
+
+def _mismatch(sides: Sides, link: Link, route: str, refusal: EhrVersionMismatch) -> Delivery:
+    """The EHR says its copy is another one; when it is not, the refusal has another reason."""
+    remote = _read(sides, link)
+    if remote.version and remote.version == link.ehr_version:
+        raise EhrRejected(refusal.issues, status=409)
+    return _notice(sides, remote, route)
+
+
+def _conflict(route: str, ehr_id: str, ehr_version: str) -> Delivery:
+    text = "The EHR's copy was changed too. Both copies are kept; see: fhirplan conflicts list"
+    return Delivery("conflict", route, ehr_id, ehr_version, _said("conflict", text))
+
+
+def _kept_here(method: str, type_: str) -> Delivery:
+    text = f"The EHR does not take a {method} of {type_}, so this change is kept here only."
+    return Delivery("parked", "none", reason=_said("not-supported", text))
+
+
+def _said(code: str, text: str) -> str:
+    made: Any = outcome.outcome([Issue("information", code, text)])
+    return codec.dumps(made).decode()

@@ -1,0 +1,82 @@
+"""Runs a whole sync: pull, push, and once more until nothing moves; then says where both sides stand."""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+from fhirplan.errors import EhrFailure
+from fhirplan.fhir import codec, outcome
+from fhirplan.store import conflicts, outbox, receipts
+from fhirplan.store.engine import Transaction
+from fhirplan.sync.pull import pull
+from fhirplan.sync.push import push
+from fhirplan.sync.report import Progress, SyncReport, Tally, silent
+from fhirplan.sync.sides import Sides
+
+# Rounds of pull and push after which a side that keeps moving is left for the next sync.
+ROUNDS: Final = 6
+MOST_REASONS: Final = 20
+_STATES: Final = {"waiting": "waiting to be sent", "claimed": "being sent", "parked": "parked"}
+
+
+def run_sync(
+    sides: Sides, *, dry_run: bool = False, full: bool = False, once: bool = True, progress: Progress = silent
+) -> SyncReport:
+    """Pulls and pushes, with ``once`` again until a round sends nothing; gives what was done and what is left.
+
+    ``full`` lists everything the EHR has in the first round. ``dry_run`` says what would happen and changes nothing.
+    An EHR that does not answer is told in the report, not raised.
+    """
+    began, calls, tally = time.monotonic(), sides.client.calls, Tally()
+    try:
+        for number in range(1 if dry_run or not once else ROUNDS):
+            before = tally.sent()
+            tally.problems.clear()
+            pull(sides, tally, full=full and number == 0, dry=dry_run, progress=progress)
+            push(sides, tally, everything=True, dry=dry_run, progress=progress)
+            # What was sent may have changed as the EHR stored it; without that, another round would find nothing.
+            if tally.sent() == before or tally.problems:
+                break
+            tally.repeating = True
+    except EhrFailure as error:
+        tally.trouble(error.text)
+    return _report(sides, tally, sides.client.calls - calls, time.monotonic() - began)
+
+
+def _report(sides: Sides, tally: Tally, calls: int, seconds: float) -> SyncReport:
+    with sides.database.read() as tx:
+        states = outbox.counts(tx, sides.connection)
+        open_conflicts = conflicts.count(tx, sides.connection)
+        reasons = _reasons(tx, sides.connection)
+    return SyncReport(
+        types=tally.types(),
+        skipped=tuple(tally.skipped.items()),
+        problems=tuple(tally.problems),
+        reasons=reasons,
+        conflicts=open_conflicts,
+        parked=states.get("parked", 0),
+        waiting=states.get("waiting", 0) + states.get("claimed", 0),
+        calls=calls,
+        seconds=seconds,
+    )
+
+
+def _reasons(tx: Transaction, connection: str) -> tuple[str, ...]:
+    """Why each resource waits, is parked or is in conflict; of many only the first."""
+    torn = [
+        f"{item.type}/{item.id} was changed on both sides: {', '.join(item.paths)}."
+        for item in conflicts.listed(tx, connection)
+    ]
+    rows = {(row.type, row.id): row.state for row in outbox.listed(tx, connection) if row.state != "held"}
+    unsent = [
+        f"{type_}/{id_} is {_STATES[state]}. {_why(tx, connection, type_, id_)}".strip()
+        for (type_, id_), state in list(rows.items())[:MOST_REASONS]
+    ]
+    return (*torn[:MOST_REASONS], *unsent)
+
+
+def _why(tx: Transaction, connection: str, type_: str, id_: str) -> str:
+    known = receipts.latest(tx, connection, type_, id_)
+    said = codec.loads(known.outcome) if known and known.outcome else None
+    return " ".join(issue.text for issue in outcome.issues(said))

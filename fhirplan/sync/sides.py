@@ -1,0 +1,83 @@
+"""The two sides of one connection, and what working on them needs: clock, ids, chance and validation."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fhirplan.catalog import CATALOG, ResourceSpec
+from fhirplan.ehr.client import EhrClient, client
+from fhirplan.errors import Issue
+from fhirplan.fhir.codec import Resource
+from fhirplan.settings import DEFAULT_CONNECTION, Connection
+from fhirplan.store.engine import Database, Transaction
+from fhirplan.sync.identity import Border, Ids
+from fhirplan.sync.presence import Presence
+
+Validate = Callable[[Resource], Sequence[Issue]]
+
+
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """Our store and one EHR. ``clock`` gives milliseconds since 1970, ``chance`` a number from 0 up to 1.
+
+    ``worker`` names who claims outbox rows; it is unique among the processes and threads that run at the same time.
+    Not shared between threads, as its client is not.
+    """
+
+    connection: str
+    database: Database
+    client: EhrClient
+    border: Border
+    catalog: Mapping[str, ResourceSpec]
+    clock: Callable[[], int]
+    new_id: Callable[[], str]
+    chance: Callable[[], float]
+    validate: Validate
+    worker: str
+    timeout: float = 20.0
+    presence: Presence | None = None
+
+    def ids(self, tx: Transaction) -> Ids:
+        """The pairs of ids, inside one transaction."""
+        return Ids(tx, self.connection, self.border, self.new_id, self.clock())
+
+
+def open_sides(
+    connection: Connection,
+    *,
+    database: Database,
+    base_url: str,
+    clock: Callable[[], int],
+    new_id: Callable[[], str],
+    validate: Validate,
+    worker: str,
+    folder: Path | None = None,
+    chance: Callable[[], float] = random.random,
+) -> Sides:
+    """The sides of a configured connection that has an ``ehr_url``; ``base_url`` is ours, without a path.
+
+    ``folder`` is where the workers of this machine show that they live. Nothing is called yet. Close ``client`` when
+    done (it is a context manager).
+    """
+    path = "fhir" if connection.name == DEFAULT_CONNECTION else f"{connection.name}/fhir"
+    ehr = client(connection)
+    presence = Presence(folder) if folder else None
+    if presence:
+        presence.announce(worker)
+    return Sides(
+        connection=connection.name,
+        database=database,
+        client=ehr,
+        border=Border(ehr.base, f"{base_url.rstrip('/')}/{path}", frozenset(CATALOG)),
+        catalog=CATALOG,
+        clock=clock,
+        new_id=new_id,
+        chance=chance,
+        validate=validate,
+        worker=worker,
+        timeout=connection.ehr_timeout,
+        presence=presence,
+    )

@@ -1,0 +1,352 @@
+"""A real EHR to talk to: the sandbox over a loopback socket, a store of ours beside it, and a door that breaks."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import shutil
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import requests
+
+from fhirplan.catalog import CATALOG
+from fhirplan.ehr.client import EhrClient
+from fhirplan.ehr.transport import Transport
+from fhirplan.fhir import codec
+from fhirplan.sandbox.app import create_app
+from fhirplan.sandbox.resources import Store
+from fhirplan.sandbox.server import Server
+from fhirplan.store import conflicts, links, outbox, receipts, versions
+from fhirplan.store.commit import Change, Origin, commit
+from fhirplan.store.engine import Database
+from fhirplan.store.versions import Version
+from fhirplan.sync.identity import Border
+from fhirplan.sync.report import SyncReport
+from fhirplan.sync.run import run_sync
+from fhirplan.sync.sides import Sides
+
+API = Origin(actor="Practitioner/nurse", request_id="test", source="api", push=True)
+OUR_BASE = "http://127.0.0.1:8080/fhir"
+
+
+class Clinic:
+    """The EHR as the clinic's staff use it, and what it was asked."""
+
+    def __init__(self, store: Store, server: Server) -> None:
+        self.store, self.server = store, server
+        self.base = f"{server.url}/fhir"
+
+    def put(self, resource: dict[str, Any]) -> dict[str, Any]:
+        return self._said(self._send("PUT", f"{resource['resourceType']}/{resource['id']}", resource))
+
+    def post(self, resource: dict[str, Any]) -> dict[str, Any]:
+        return self._said(self._send("POST", resource["resourceType"], resource))
+
+    def get(self, path: str) -> Any:
+        return codec.loads(requests.get(f"{self.base}/{path}", timeout=10).content)
+
+    def status(self, path: str) -> int:
+        return requests.get(f"{self.base}/{path}", timeout=10).status_code
+
+    def delete(self, path: str) -> None:
+        assert self._send("DELETE", path, None).status_code in (200, 204)
+
+    def all(self, type_: str) -> list[dict[str, Any]]:
+        entries = self.get(f"{type_}?_count=500").get("entry", [])
+        return [entry["resource"] for entry in entries]
+
+    def writes(self) -> list[tuple[str, str, int]]:
+        """(method, path, status) of each write it was asked for."""
+        listed = requests.get(f"{self.server.url}/admin/requests", timeout=10).json()["requests"]
+        return [(r["method"], r["path"], r["status"]) for r in listed if r["method"] in ("POST", "PUT", "DELETE")]
+
+    def _send(self, method: str, path: str, body: Any) -> requests.Response:
+        data = None if body is None else codec.dumps(body)
+        kind = {"Content-Type": "application/fhir+json"}
+        return requests.request(method, f"{self.base}/{path}", data=data, headers=kind, timeout=10)
+
+    def _said(self, answer: requests.Response) -> dict[str, Any]:
+        assert answer.status_code in (200, 201), answer.text
+        made: dict[str, Any] = codec.loads(answer.content)
+        return made
+
+
+class Door:
+    """A way to the EHR that breaks when told: ``fault(method, path)`` names what happens to a request, "" for nothing.
+
+    "refuse": closed before the EHR sees it; "cut": the EHR does it and the reply is lost; "half": half of the reply's
+    bytes arrive; "slow": never answered in time; "html", "422", "500", "503", "429", "empty": the EHR does not see it
+    and this is answered. ``on`` is called before ("before") and after ("after") the EHR has done it.
+    """
+
+    def __init__(self, to: str) -> None:
+        self._to = to.split("//")[1]
+        self.fault: Callable[[str, str], str] = lambda _method, _path: ""
+        self.on: Callable[[str, str, str], None] = lambda _when, _method, _path: None
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.base = f"http://127.0.0.1:{self._listener.getsockname()[1]}/fhir"
+        self._open = True
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self) -> None:
+        self._open = False
+        self._listener.close()
+
+    def _accept(self) -> None:
+        while self._open:
+            try:
+                caller, _ = self._listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(caller,), daemon=True).start()
+
+    def _serve(self, caller: socket.socket) -> None:
+        with caller, contextlib.suppress(OSError):
+            while request := _message(caller):
+                method, path = request.split(b" ", 2)[:2]
+                if not self._pass_on(caller, request, method.decode(), path.decode()):
+                    return
+
+    def _pass_on(self, caller: socket.socket, request: bytes, method: str, path: str) -> bool:
+        self.on("before", method, path)
+        fault = self.fault(method, path)
+        if fault in ("refuse", "slow"):
+            time.sleep(30 if fault == "slow" else 0)
+            return False
+        if fault in _CANNED:
+            caller.sendall(_CANNED[fault])
+            return False
+        reply = self._ask(request)
+        self.on("after", method, path)
+        if fault == "cut":
+            return False
+        caller.sendall(reply[: len(reply) // 2] if fault == "half" else reply)
+        return fault != "half"
+
+    def _ask(self, request: bytes) -> bytes:
+        host, _, port = self._to.partition(":")
+        with socket.create_connection((host, int(port)), timeout=10) as ehr:
+            ehr.sendall(request)
+            return _message(ehr)
+
+
+def _canned(status: str, kind: str, body: str, more: str = "") -> bytes:
+    head = (
+        f"HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n{more}Connection: close\r\n\r\n"
+    )
+    return (head + body).encode()
+
+
+_CANNED = {
+    "html": _canned("200 OK", "text/html", "<html><body>Please sign in</body></html>"),
+    "500": _canned("500 Oops", "text/html", "<h1>It broke</h1>"),
+    "503": _canned("503 Busy", "text/plain", ""),
+    "429": _canned("429 Slow down", "text/plain", "", "Retry-After: 1\r\n"),
+    "422": _canned(
+        "422 No",
+        "application/fhir+json",
+        '{"resourceType":"OperationOutcome","issue":[{"severity":"error","code":"invalid",'
+        '"details":{"text":"A name is needed."}}]}',
+    ),
+    "empty": _canned("200 OK", "application/fhir+json", ""),
+}
+
+
+def _message(of: socket.socket) -> bytes:
+    """One HTTP message with a Content-Length, b"" at the end of the connection."""
+    data = b""
+    while b"\r\n\r\n" not in data:
+        part = of.recv(65536)
+        if not part:
+            return b""
+        data += part
+    head, _, body = data.partition(b"\r\n\r\n")
+    length = next(
+        (int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length")), 0
+    )
+    while len(body) < length:
+        part = of.recv(65536)
+        if not part:
+            break
+        body += part
+    return head + b"\r\n\r\n" + body
+
+
+@dataclass
+class Ours:
+    """Our side: the store, edits as the API makes them, and syncs."""
+
+    sides: Sides
+
+    @property
+    def database(self) -> Database:
+        return self.sides.database
+
+    def save(self, resource: dict[str, Any]) -> Version:
+        with self.database.write() as tx:
+            known = versions.current(tx, "default", resource["resourceType"], resource["id"])
+            method = "update" if known is not None and not known.deleted else "create"
+            change = Change(method, resource["resourceType"], resource["id"], resource)
+            return commit(tx, "default", [change], now=self.sides.clock(), origin=API)[0]
+
+    def delete(self, type_: str, id_: str) -> None:
+        with self.database.write() as tx:
+            commit(tx, "default", [Change("delete", type_, id_)], now=self.sides.clock(), origin=API)
+
+    def get(self, type_: str, id_: str) -> dict[str, Any] | None:
+        with self.database.read() as tx:
+            found = versions.current(tx, "default", type_, id_)
+        return found.resource() if found and not found.deleted else None
+
+    def edit(self, type_: str, id_: str, **changed: Any) -> Version:
+        known = self.get(type_, id_)
+        assert known is not None
+        return self.save({**known, **changed})
+
+    def link(self, type_: str, id_: str) -> links.Link | None:
+        with self.database.read() as tx:
+            return links.by_id(tx, "default", type_, id_)
+
+    def receipts(self, type_: str, id_: str) -> list[receipts.Receipt]:
+        with self.database.read() as tx:
+            return receipts.of(tx, "default", type_, id_)
+
+    def conflicts(self) -> list[conflicts.Collision]:
+        with self.database.read() as tx:
+            return conflicts.listed(tx, "default")
+
+    def waiting(self) -> list[outbox.Entry]:
+        with self.database.read() as tx:
+            return outbox.listed(tx, "default")
+
+    def sync(self, **how: Any) -> SyncReport:
+        return run_sync(self.sides, **how)
+
+
+@pytest.fixture
+def clinic() -> Iterator[Clinic]:
+    numbers = itertools.count(1)
+    store = Store(new_id=lambda: f"ehr-{next(numbers)}")
+    server = Server("127.0.0.1", 0, create_app(store))
+    server.start()
+    yield Clinic(store, server)
+    server.stop()
+    store.close()
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite file to copy, since a migration takes longer than most tests here."""
+    path = tmp_path_factory.mktemp("empty") / "fhirplan.db"
+    made = Database.open(f"sqlite:///{path}")
+    made.migrate()
+    made.close()
+    return path
+
+
+@pytest.fixture
+def database(tmp_path: Path, empty_database: Path) -> Iterator[Database]:
+    shutil.copy(empty_database, tmp_path / "fhirplan.db")
+    made = Database.open(f"sqlite:///{tmp_path / 'fhirplan.db'}")
+    yield made
+    made.close()
+
+
+SidesOf = Callable[..., Sides]
+
+
+@pytest.fixture
+def sides_of(database: Database) -> Iterator[SidesOf]:
+    """Makes the sides of an EHR at a base; ``behind`` is where calls really go (a proxy), by default the EHR."""
+    numbers, opened = itertools.count(1), []
+
+    def make(base: str, **more: Any) -> Sides:
+        client = EhrClient(Transport(base, timeout=more.pop("timeout", 5.0)))
+        opened.append(client)
+        values: dict[str, Any] = {
+            "connection": "default",
+            "database": database,
+            "client": client,
+            "border": Border(more.pop("ehr_base", base), OUR_BASE, frozenset(CATALOG)),
+            "catalog": CATALOG,
+            "clock": lambda: time.time_ns() // 1_000_000,
+            "new_id": lambda: f"our-{next(numbers)}",
+            "chance": lambda: 0.5,
+            "validate": lambda _resource: (),
+            "worker": f"worker-{len(opened)}",
+            "timeout": 5.0,
+        }
+        return Sides(**{**values, **more})
+
+    yield make
+    for client in opened:
+        client.__exit__()
+
+
+@pytest.fixture
+def door(clinic: Clinic) -> Iterator[Door]:
+    made = Door(clinic.server.url)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def behind_door(door: Door, sides_of: SidesOf) -> Ours:
+    """Our side, which reaches the EHR through the door only."""
+    return Ours(sides_of(door.base, timeout=1.0))
+
+
+@pytest.fixture
+def ours(clinic: Clinic, sides_of: SidesOf) -> Ours:
+    return Ours(sides_of(clinic.base))
+
+
+def patient(id_: str = "p1", **more: Any) -> dict[str, Any]:
+    return {"resourceType": "Patient", "id": id_, "name": [{"family": "Sample"}], **more}
+
+
+def goal(id_: str = "g1", text: str = "Walk to the mailbox", **more: Any) -> dict[str, Any]:
+    return {
+        "resourceType": "Goal",
+        "id": id_,
+        "lifecycleStatus": "active",
+        "description": {"text": text},
+        "subject": {"reference": "Patient/p1"},
+        **more,
+    }
+
+
+def plan(id_: str = "cp1", **more: Any) -> dict[str, Any]:
+    return {
+        "resourceType": "CarePlan",
+        "id": id_,
+        "status": "active",
+        "intent": "plan",
+        "subject": {"reference": "Patient/p1"},
+        **more,
+    }
+
+
+def task(id_: str = "t1", **more: Any) -> dict[str, Any]:
+    return {
+        "resourceType": "Task",
+        "id": id_,
+        "status": "requested",
+        "intent": "order",
+        "for": {"reference": "Patient/p1"},
+        **more,
+    }
+
+
+@pytest.fixture
+def make() -> SimpleNamespace:
+    """Small resources of one patient: ``make.patient()``, ``make.goal("g1", text)``, ``make.plan()`` …"""
+    return SimpleNamespace(patient=patient, goal=goal, plan=plan, task=task)

@@ -1,0 +1,117 @@
+"""Each change gets a receipt that says what became of it, and one refused change stops no other."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from fhirplan.fhir import codec, outcome
+from fhirplan.sync.through import Through
+
+
+def said(receipt: Any) -> str:
+    return " ".join(item.text for item in outcome.issues(codec.loads(receipt.outcome)))
+
+
+def test_a_refused_change_is_parked_with_the_ehrs_words_and_the_rest_flows(
+    clinic: Any, door: Any, behind_door: Any, make: Any
+) -> None:
+    clinic.put(make.patient())
+    behind_door.sync()
+    refused = [True]
+
+    def first_post(method: str, _path: str) -> str:
+        return "422" if method == "POST" and refused and refused.pop() else ""
+
+    door.fault = first_post
+    behind_door.save(make.goal("poison"))
+    for number in range(5):
+        behind_door.save(make.goal(f"good-{number}"))
+    report = behind_door.sync()
+    assert (report.parked, report.waiting, report.pushed) == (1, 0, 5)
+    (receipt,) = behind_door.receipts("Goal", "poison")
+    assert receipt.state == "parked"
+    assert "A name is needed." in said(receipt)
+    assert any("Goal/poison is parked" in reason and "A name is needed." in reason for reason in report.reasons)
+
+
+def test_a_new_version_of_a_parked_resource_is_sent(clinic: Any, door: Any, behind_door: Any, make: Any) -> None:
+    behind_door.save(make.patient("mine"))
+    door.fault = lambda method, _path: "422" if method == "POST" else ""
+    behind_door.sync()
+    door.fault = lambda *_: ""
+    behind_door.edit("Patient", "mine", gender="female")
+    assert behind_door.sync().agreed
+    assert [item.state for item in behind_door.receipts("Patient", "mine")] == ["sent", "sent"]
+
+
+def test_what_refers_to_a_parked_resource_is_sent_with_its_business_identifier(
+    clinic: Any, door: Any, behind_door: Any, make: Any
+) -> None:
+    clinic.put(make.patient())
+    behind_door.sync()
+    behind_door.save(make.goal("poison"))
+    behind_door.save(make.plan("cp", goal=[{"reference": "Goal/poison"}]))
+    door.fault = lambda method, path: "422" if (method, path) == ("POST", "/fhir/Goal") else ""
+    report = behind_door.sync()
+    assert (report.parked, report.waiting) == (1, 0)
+    (planned,) = clinic.all("CarePlan")
+    assert planned["goal"] == [{"identifier": {"system": "http://fhirplan.dev/fhir/sid/goal", "value": "poison"}}]
+    assert behind_door.get("CarePlan", "cp")["goal"] == [{"reference": "Goal/poison"}]
+
+
+def test_a_change_the_ehr_does_not_take_is_kept_here_and_said(
+    clinic: Any, ours: Any, make: Any, monkeypatch: Any
+) -> None:
+    clinic.put(make.patient())
+    clinic.put(make.goal())
+    ours.sync()
+    known = ours.sides.client.capabilities()
+    frozen = dataclasses.replace(known.types["Goal"], interactions=frozenset({"read", "search-type"}))
+    monkeypatch.setattr(ours.sides.client, "_known", dataclasses.replace(known, types={**known.types, "Goal": frozen}))
+    ours.edit("Goal", "g1", description={"text": "Ours"})
+    assert ours.sync().parked == 1
+    (receipt,) = ours.receipts("Goal", "g1")
+    assert (receipt.state, receipt.route) == ("parked", "none")
+    assert "kept here only" in said(receipt)
+    assert ours.get("Goal", "g1")["description"]["text"] == "Ours"
+
+
+@pytest.mark.parametrize(
+    ("fault", "state"), [("", "sent"), ("422", "parked"), ("500", "waiting"), ("cut", "waiting"), ("refuse", "waiting")]
+)
+def test_write_through_waits_for_the_ehr_and_gives_the_receipt(
+    fault: str, state: str, clinic: Any, door: Any, behind_door: Any, make: Any
+) -> None:
+    door.fault = lambda method, _path: fault if method == "POST" else ""
+    behind_door.save(make.patient("mine"))
+    receipt = Through(lambda _name: behind_door.sides)("default", "Patient", "mine")
+    assert (receipt["state"], receipt["version"]) == (state, 1)
+    assert len(clinic.all("Patient")) == (1 if fault in ("", "cut") else 0)
+
+
+def test_write_through_sends_first_what_is_referred_to(clinic: Any, ours: Any, make: Any) -> None:
+    ours.save(make.patient("p1"))
+    ours.save(make.goal("mine"))
+    receipt = Through(lambda _name: ours.sides)("default", "Goal", "mine")
+    assert receipt["state"] == "sent"
+    (goal,), (patient,) = clinic.all("Goal"), clinic.all("Patient")
+    assert goal["subject"] == {"reference": f"Patient/{patient['id']}"}
+
+
+def test_what_the_ehr_made_of_our_write_is_taken_over(clinic: Any, ours: Any, make: Any, monkeypatch: Any) -> None:
+    """An EHR that adds or drops something as it stores our resource; we must not think it holds what we sent."""
+    clinic.put(make.patient())
+    clinic.put(make.goal())
+    ours.sync()
+    real = ours.sides.client.update
+
+    def shortened(resource: Any, **how: Any) -> Any:
+        return real({**resource, "description": {"text": resource["description"]["text"][:4]}}, **how)
+
+    monkeypatch.setattr(ours.sides.client, "update", shortened)
+    ours.edit("Goal", "g1", description={"text": "Longer than it keeps"})
+    assert ours.sync().agreed
+    assert ours.get("Goal", "g1")["description"]["text"] == "Long"
