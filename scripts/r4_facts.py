@@ -52,6 +52,16 @@ EXPRESSIONS = {
         "reference.startsWith('#').not() or (reference.substring(1) in %rootResource.contained.id) or reference = '#'"
     ),
 }
+# Extensions that R4's own definitions use where their published context does not let them stand.
+CONTEXTS = {
+    "structuredefinition-fhir-type": ["ElementDefinition.type"],
+    "regex": ["ElementDefinition.type"],
+    "capabilitystatement-expectation": ["Element"],
+    "structuredefinition-normative-version": ["Element"],
+    "valueset-concept-comments": ["CodeSystem.concept"],
+}
+# Value sets of R4's extensions that grow with HL7's work groups, so that a required binding refuses later codes.
+GROWING = {"http://hl7.org/fhir/ValueSet/hl7-work-group"}
 # Types in the package that R4 does not have: SubscriptionStatus is of R4B.
 NOT_R4 = {"SubscriptionStatus"}
 # The published regex backtracks without bound on long data; this one says the same and cannot.
@@ -170,6 +180,7 @@ def profile(definition: dict[str, Any]) -> dict[str, Any]:
     made["name"] = definition["name"]
     if definition.get("context"):
         made["context"] = [[item["type"], item["expression"]] for item in definition["context"]]
+        made["context"] += [["element", path] for path in CONTEXTS.get(short(definition["url"]), ())]
     if definition.get("contextInvariant"):
         made["contextInvariant"] = definition["contextInvariant"]
     made["element"] = narrowed(definition)
@@ -205,6 +216,8 @@ def bare(element: dict[str, Any], source: str) -> dict[str, Any]:
     binding = element.get("binding")
     if binding:
         made["binding"] = {key: binding[key] for key in ("strength", "valueSet") if key in binding}
+        if binding.get("valueSet", "").partition("|")[0] in GROWING:
+            made["binding"]["strength"] = "extensible"
         largest = [one for one in binding.get("extension", ()) if one["url"] == MAXIMUM]
         if largest:
             made["binding"]["extension"] = largest

@@ -1,0 +1,310 @@
+"""The command ``fhirplan validate``: files, folders, NDJSON, Bundles or standard input against R4 and profiles."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, cast
+
+import click
+
+from fhirplan.errors import Issue, Misconfigured
+from fhirplan.fhir import codec
+from fhirplan.validation import repairs, texts
+from fhirplan.validation.validate import Policy, Validator
+
+_MANY: Final = 200
+_CHUNK: Final = 16
+_POLICIES: Final = ("base", "declared", "case-management")
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One text to validate: where it is from, and the text itself or the file to read it from."""
+
+    source: str
+    path: Path | None = None
+    text: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What was found in one text."""
+
+    source: str
+    type: str
+    id: str
+    issues: tuple[Issue, ...]
+    fixed: int = 0
+
+    @property
+    def valid(self) -> bool:
+        """Whether nothing found is an error."""
+        return not any(issue.is_error for issue in self.issues)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run's choices, shared by all its texts."""
+
+    validator: Validator
+    profiles: tuple[str, ...]
+    policy: Policy
+    fix: bool
+
+    def __call__(self, job: Job) -> Result:
+        """Validates one text."""
+        try:
+            text = job.path.read_bytes() if job.path is not None else job.text
+        except OSError as error:
+            return Result(job.source, "", "", (Issue("fatal", "not-found", f"It cannot be read: {error.strerror}."),))
+        report = texts.check(self.validator, text, self.profiles, policy=self.policy, suggest=True)
+        fixed = 0
+        if self.fix and report.resource is not None and job.path is not None:
+            made, fixed = repairs.apply(report.resource, report.issues)
+            if fixed:
+                job.path.write_text(codec.pretty(made) + "\n", encoding="utf-8")
+        resource = report.resource or {}
+        return Result(
+            job.source, _string(resource.get("resourceType")), _string(resource.get("id")), report.issues, fixed
+        )
+
+
+def _string(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def jobs(paths: Iterable[str], each_entry: bool) -> Iterator[Job]:
+    """The texts behind the paths given; raises click.UsageError for a path that is not there."""
+    for path in paths:
+        if path == "-":
+            yield from _split("-", sys.stdin.buffer.read(), each_entry, ndjson=None)
+            continue
+        place = Path(path)
+        if place.is_dir():
+            for file in sorted(place.rglob("*")):
+                if file.suffix in (".json", ".ndjson") and file.is_file():
+                    yield from _file(str(file), file, each_entry)
+        elif place.exists():
+            yield from _file(path, place, each_entry)
+        else:
+            raise click.UsageError(f"There is no file or folder {path}.")
+
+
+def _file(source: str, file: Path, each_entry: bool) -> Iterator[Job]:
+    if file.suffix == ".ndjson":
+        with file.open("rb") as lines:
+            for number, line in enumerate(lines, 1):
+                if line.strip():
+                    yield Job(f"{source}:{number}", text=line)
+    elif each_entry:
+        yield from _split(source, file.read_bytes(), each_entry, ndjson=False)
+    else:
+        yield Job(source, file)
+
+
+def _split(source: str, text: bytes, each_entry: bool, ndjson: bool | None) -> Iterator[Job]:
+    if ndjson is None and _is_ndjson(text):
+        for number, line in enumerate(text.splitlines(), 1):
+            if line.strip():
+                yield Job(f"{source}:{number}", text=line)
+        return
+    entries = _entries(text) if each_entry else None
+    if entries is None:
+        yield Job(source, text=text)
+        return
+    for index, resource in entries:
+        yield Job(f"{source}:{index}", text=codec.dumps(resource))
+
+
+def _is_ndjson(text: bytes) -> bool:
+    first, _, rest = text.lstrip().partition(b"\n")
+    if not rest.strip() or not first.rstrip().endswith(b"}"):
+        return False
+    try:
+        json.loads(first)
+    except ValueError:
+        return False
+    return True
+
+
+def _entries(text: bytes) -> list[tuple[int, dict[str, Any]]] | None:
+    """The resources of a Bundle with the numbers of their entries, None when the text is no Bundle."""
+    try:
+        bundle = codec.loads(text)
+    except Exception as error:  # noqa: BLE001 - what is wrong with the text is told when it is validated
+        del error
+        return None
+    if not isinstance(bundle, dict) or bundle.get("resourceType") != "Bundle":
+        return None
+    listed = bundle.get("entry")
+    return [
+        (index, one["resource"])
+        for index, one in enumerate(listed if isinstance(listed, list) else ())
+        if isinstance(one, dict) and isinstance(one.get("resource"), dict)
+    ]
+
+
+_run: Run | None = None
+
+
+def _one(job: Job) -> Result:
+    if _run is None:
+        raise RuntimeError("no run is set up")
+    return _run(job)
+
+
+def results(run: Run, work: list[Job]) -> Iterator[Result]:
+    """The results in the order of the work, on all cores where there is much of it."""
+    global _run
+    cores = os.cpu_count() or 1
+    if len(work) < _MANY or cores < 2 or not hasattr(os, "fork"):
+        yield from map(run, work)
+        return
+    import multiprocessing
+
+    _run = run  # inherited by the forked workers, so that nothing is compiled or loaded twice
+    with multiprocessing.get_context("fork").Pool(cores) as pool:
+        yield from pool.imap(_one, work, _CHUNK)
+
+
+def _as_json(result: Result) -> str:
+    issues = [
+        {
+            "severity": one.severity,
+            "code": one.code,
+            "expression": one.expression,
+            "text": one.text,
+            "rule": one.rule,
+            "profile": one.profile,
+            **({"line": one.line, "column": one.column} if one.line else {}),
+            **({"patch": list(one.patch)} if one.patch else {}),
+        }
+        for one in result.issues
+    ]
+    row = {
+        "source": result.source,
+        "resourceType": result.type,
+        "id": result.id,
+        "valid": result.valid,
+        "issues": issues,
+    }
+    return codec.dumps(row).decode()
+
+
+def _as_text(result: Result) -> Iterator[str]:
+    yield f"{result.source}: {'valid' if result.valid else 'INVALID'}" + (
+        f" ({result.type}/{result.id})" if result.type else ""
+    )
+    for one in result.issues:
+        at = f" (line {one.line}, column {one.column})" if one.line else ""
+        rule = f" [{one.rule}]" if one.rule else ""
+        yield f"  {one.severity}: {one.expression}{at}: {one.text}{rule}"
+        if one.patch:
+            yield f"    repair: {codec.dumps(list(one.patch)).decode()}"
+    if result.fixed:
+        yield f"  {result.fixed} repaired"
+
+
+def _as_outcome(result: Result) -> str:
+    from fhirplan.fhir.outcome import outcome
+
+    return codec.dumps(outcome(result.issues)).decode()
+
+
+def _shown(results_: Iterator[Result], total: int, format_: str) -> Iterator[Result]:
+    """Passes results on, with a progress bar on standard error when that is a terminal and there are many."""
+    if not sys.stderr.isatty() or total < 20:
+        yield from results_
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("Validating", total=total)
+        for result in results_:
+            bar.advance(task)
+            yield result
+
+
+def _summary(done: list[Result]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title="Validation")
+    for column in ("Type", "Valid", "Invalid", "Warnings"):
+        table.add_column(column, justify="left" if column == "Type" else "right")
+    for name in sorted({one.type for one in done}):
+        rows = [one for one in done if one.type == name]
+        warnings = sum(issue.severity == "warning" for one in rows for issue in one.issues)
+        valid = sum(one.valid for one in rows)
+        table.add_row(name or "(unreadable)", str(valid), str(len(rows) - valid), str(warnings))
+    Console(stderr=True).print(table)
+
+
+@click.command("validate")
+@click.argument("paths", nargs=-1, required=True, metavar="PATH…")
+@click.option("--profile", "profiles", multiple=True, metavar="URL", help="Check against this profile too.")
+@click.option(
+    "--package",
+    "packages",
+    multiple=True,
+    metavar="DIR_OR_TGZ",
+    help="Use the definitions of this package (folder, .tgz, or name#version in ~/.fhir/packages).",
+)
+@click.option("--format", "format_", type=click.Choice(["text", "json", "outcome"]), default="text", show_default=True)
+@click.option("--fix", is_flag=True, help="Show and apply the repairs that are certain; files are rewritten.")
+@click.option("--each-entry", is_flag=True, help="Take Bundles apart and validate each entry on its own.")
+@click.option(
+    "--policy",
+    type=click.Choice(_POLICIES),
+    envvar="FHIRPLAN_VALIDATION",
+    default="case-management",
+    show_default=True,
+    help="base: R4 alone. declared: and meta.profile. case-management: and our profile of the type.",
+)
+def command(
+    paths: tuple[str, ...],
+    profiles: tuple[str, ...],
+    packages: tuple[str, ...],
+    format_: str,
+    fix: bool,
+    each_entry: bool,
+    policy: str,
+) -> None:
+    """Validate FHIR resources: files, folders, NDJSON, Bundles or - for standard input.
+
+    Exits 0 when all are valid, 1 when something is invalid, 2 when the command cannot be carried out.
+    """
+    try:
+        validator = Validator.load(packages=packages)
+    except Misconfigured as error:
+        raise click.UsageError(error.text) from None
+    work = list(jobs(paths, each_entry))
+    run = Run(validator, profiles, cast(Policy, policy), fix)
+    done: list[Result] = []
+    for result in _shown(results(run, work), len(work), format_):
+        if format_ == "json":
+            click.echo(_as_json(result))
+        elif format_ == "outcome":
+            click.echo(_as_outcome(result))
+        else:
+            for line in _as_text(result):
+                click.echo(line)
+        done.append(Result(result.source, result.type, result.id, _grave(result.issues)))
+    if format_ == "text" and len(done) > 1:
+        _summary(done)
+    click.get_current_context().exit(0 if all(one.valid for one in done) else 1)
+
+
+def _grave(issues: tuple[Issue, ...]) -> tuple[Issue, ...]:
+    """Only what a summary counts, so that a million results do not fill the memory."""
+    return tuple(one for one in issues if one.severity != "information")
+
+
+if __name__ == "__main__":
+    command()

@@ -1,0 +1,268 @@
+"""Compiles R4's own types to closures over plain dicts: names, cardinality, JSON types, formats, codes, references.
+
+A closure is made when an element is first met, so a start costs only what is used. Findings of this layer carry the
+type's canonical as their profile and the rules ``cm-card``, ``cm-type``, ``cm-value``, ``cm-binding``, ``cm-ref``.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, Protocol
+
+from fhirplan.fhir import structure
+from fhirplan.fhir.structure import Definition, Element, TypeRef
+from fhirplan.validation import entries, shortcuts, values, wording
+from fhirplan.validation.entries import Entry
+from fhirplan.validation.findings import Check, Findings, Place, shown
+from fhirplan.validation.references import type_names
+
+_SHORT: Final = {"CodeableConcept": shortcuts.concept, "Coding": shortcuts.coding}
+_NESTED: Final = frozenset({"Resource", "DomainResource"})
+_NO_ENTRIES: Final = frozenset({"Resource", "DomainResource", "Element", "BackboneElement"})
+
+
+class Services(Protocol):
+    """What the compiled types ask of the validator around them."""
+
+    code_lists: shortcuts.Lists
+
+    def binding(self, element: Element, type_: str) -> Check | None:
+        """The check of a bound value, None where nothing is bound."""
+
+    def listed(self, element: Element) -> frozenset[str] | None:
+        """All codes an element is bound to, None where they cannot be listed."""
+
+    def reference(self, targets: tuple[str, ...]) -> Check:
+        """The check of a Reference's target."""
+
+    def canonical(self, targets: tuple[str, ...]) -> Check | None:
+        """The check of a canonical's target."""
+
+    def profile_check(self, url: str) -> Check | None:
+        """The check of a datatype profile that R4's own definitions name."""
+
+    def nested(self, value: dict[str, Any], place: Place, findings: Findings, contained: bool) -> None:
+        """Checks a resource inside another one."""
+
+    def rules(self, type_: str, element: Element) -> Any:
+        """The compiled invariants of an element or type, falsy where there are none."""
+
+    def natively(self, type_: str) -> Check | None:
+        """The check written by hand for a type's hot invariants."""
+
+
+class Types:
+    """The compiled R4 types of one validator; safe to share between threads, for making a closure twice is harmless."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._checks: dict[tuple[str, str], Check] = {}
+
+    def check(self, type_: str, path: str = "") -> Check:
+        """The check of a complex type, a resource type, or the part of one at a path."""
+        found = self._checks.get((type_, path))
+        if found is None:
+            found = self._object(type_, path)
+            if not path and type_ in _SHORT:
+                found = _SHORT[type_](found, self._services.code_lists)
+            found = self._checks.setdefault((type_, path), found)
+        return found
+
+    def _object(self, type_: str, path: str) -> Check:
+        definition = structure.definition(type_)
+        if definition is None:
+            raise LookupError(type_)
+        root = definition.by_path[path]
+        children = definition.children.get(root.content or path, ())
+        required, choices = _demanded(children)
+        rules = self._services.rules(type_, root)
+        natively = self._services.natively(type_) if not path else None
+        members: dict[str, Entry] = {}
+        get = members.get
+        is_resource = definition.kind == "resource" and not path
+        beside = type_ == "Element"  # what stands beside a primitive's value may be an id alone
+        label = path.rpartition(".")[2] or type_
+
+        def grow(key: str) -> Entry | None:
+            entry = self._entry(definition, children, key, is_resource)
+            if entry is not None:
+                members[key] = entry
+            return entry
+
+        def check(value: Any, place: Place, findings: Findings) -> None:
+            if type(value) is not dict:
+                wording.no_object(value, label, place, findings, definition.url)
+                return
+            if len(value) < 2 and (not value or ("id" in value and not beside)):
+                wording.empty(value, place, findings, is_resource, definition.url)
+            for key, item in value.items():
+                entry = get(key)
+                if entry is None:
+                    entry = grow(key)
+                    if entry is None:
+                        wording.unknown_name(key, value, children, place, findings, definition.url)
+                        continue
+                entry(item, value, place, findings)
+            for name in required:
+                if name not in value and "_" + name not in value:
+                    wording.missing(name, place, findings, definition.url)
+            for name, names, least in choices:
+                met = names.intersection(value)
+                if (len(met) != 1) and (met or least):
+                    wording.chosen(name, met, least, value, place, findings, definition.url)
+            if rules:
+                findings.scope.later.append((rules, value, place, definition.url))
+            if natively is not None:
+                natively(value, place, findings)
+
+        return check
+
+    def _entry(
+        self, definition: Definition, children: tuple[Element, ...], key: str, is_resource: bool
+    ) -> Entry | None:
+        if key == "resourceType" and is_resource:
+            return entries.nothing
+        bare = key.removeprefix("_")
+        for element in children:
+            for name, type_ in element.json_names():
+                if name == bare:
+                    primitive = structure.kind(type_.code) == "primitive-type"
+                    if key != bare:
+                        return self._companion(element, bare) if primitive else None
+                    return self._member(definition, element, type_, key, primitive)
+        return None
+
+    def _member(self, definition: Definition, element: Element, type_: TypeRef, key: str, primitive: bool) -> Entry:
+        name = element.name
+        if primitive:
+            return self._primitive(definition, element, type_, key)
+        item = self._content(definition, element, type_)
+        if element.most == 1:
+            return entries.single(name, item)
+        return entries.listed(name, key, item, element.most, definition.url)
+
+    def _content(self, definition: Definition, element: Element, type_: TypeRef) -> Check:
+        """The check of one value of a complex element: the type's own, then what this element adds."""
+        services = self._services
+        if type_.code in _NESTED:
+            contained = element.name == "contained"
+
+            def nested(value: Any, place: Place, findings: Findings) -> None:
+                services.nested(value, place, findings, contained)
+
+            return nested
+        here = definition.children.get(element.content or element.path)
+        if element.content or (here and type_.code in ("BackboneElement", "Element")):
+            target = definition.by_path[element.content or element.path]
+            return self.check(definition.name, target.path)
+        item = self._late(type_.code)
+        more: list[Check] = []
+        if type_.code == "Reference":
+            item = shortcuts.reference(
+                type_names(type_.targets), entries.all_of(item, [services.reference(type_.targets)])
+            )
+        bound = services.binding(element, type_.code)
+        if bound is not None:
+            more.append(bound)
+        for profile in type_.profiles:
+            narrowed = services.profile_check(profile if ":" in profile else structure.CORE + profile)
+            if narrowed is not None:
+                more.append(narrowed)
+        if element.constraints and element.name != "extension":
+            rules = services.rules("", element)
+            if rules:
+                more.append(entries.later(rules, definition.url))
+        return entries.all_of(item, more)
+
+    def _late(self, type_: str) -> Check:
+        found = self._checks.get((type_, ""))
+        if found is not None:
+            return found
+        if type_ != "Extension":
+            return self.check(type_)
+
+        # An extension may hold extensions: bound when first met, so that making the check ends.
+        def check(value: Any, place: Place, findings: Findings) -> None:
+            self.check(type_)(value, place, findings)
+
+        return check
+
+    def _primitive(self, definition: Definition, element: Element, type_: TypeRef, key: str) -> Entry:
+        services = self._services
+        name, code = element.name, type_.code
+        test = values.TESTS[code]
+        more: list[Check] = []
+        bound = services.binding(element, code)
+        if bound is not None:
+            more.append(bound)
+        listed = services.listed(element) if code == "code" and element.most == 1 else None
+        if code == "canonical" and type_.targets:
+            target = services.canonical(type_.targets)
+            if target is not None:
+                more.append(target)
+        if element.constraints:
+            rules = services.rules("", element)
+            if rules:
+                more.append(entries.later(rules, definition.url))
+        if name == "id" and element.least == 0:
+            more.append(entries.identified)
+        if code == "xhtml":
+            from fhirplan.validation.narrative import check_div
+
+            more.append(check_div)
+        url = definition.url
+        if element.most == 1:
+            entry = entries.single_primitive(name, key, code, test, more, url)
+            return entry if listed is None or len(more) > 1 else entries.one_of(listed, entry)
+        return entries.listed_primitive(name, key, code, test, more, element.most, url)
+
+    def _companion(self, element: Element, bare: str) -> Entry:
+        name = element.name
+        check = self._late("Element")
+
+        def one(value: Any, owner: dict[str, Any], place: Place, findings: Findings) -> None:
+            here = (place, name, -1)
+            if type(value) is not dict:
+                findings.error(
+                    "structure",
+                    f"_{bare} is {shown(value)}; it must be an object with id or extension.",
+                    here,
+                    "cm-type",
+                )
+            elif not value or (len(value) == 1 and "id" in value and bare not in owner):
+                findings.error("structure", f"_{bare} says nothing. Give it an extension or remove it.", here, "ele-1")
+            else:
+                check(value, here, findings)
+
+        if element.most == 1:
+            return one
+
+        def many(value: Any, owner: dict[str, Any], place: Place, findings: Findings) -> None:
+            if type(value) is not list or not value:
+                findings.error(
+                    "structure",
+                    f"_{bare} is {shown(value)}; it must be a list, with null where nothing is added.",
+                    (place, name, -1),
+                    "cm-type",
+                )
+                return
+            plain = owner.get(bare)
+            count = len(plain) if type(plain) is list else 0
+            for index, item in enumerate(value):
+                here = (place, name, index)
+                if item is None:
+                    if index >= count or plain is None or plain[index] is None:
+                        findings.error("structure", "null stands for nothing here. Remove it.", here, "cm-type")
+                elif type(item) is not dict or not item:
+                    findings.error("structure", f"{shown(item)} must be an object with extension.", here, "cm-type")
+                else:
+                    check(item, here, findings)
+
+        return many
+
+
+def _demanded(children: tuple[Element, ...]) -> tuple[tuple[str, ...], tuple[tuple[str, frozenset[str], int], ...]]:
+    required = tuple(one.name for one in children if one.least and not one.choice)
+    choices = tuple(
+        (one.name, frozenset(name for name, _ in one.json_names()), one.least) for one in children if one.choice
+    )
+    return required, choices
