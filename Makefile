@@ -25,7 +25,7 @@ $(VENV)/installed-dev: $(VENV)/installed
 	@touch $@
 
 demo: $(VENV)/installed ## EHR, server, worker and sample data on this machine; ONCE=1: change both sides, agree, exit
-	$(BIN)/fhirplan demo --port $(PORT) --ehr-port $(EHR_PORT) $(if $(ONCE),--once)
+	$(BIN)/fhirplan demo --data .demo --port $(PORT) --ehr-port $(EHR_PORT) $(if $(ONCE),--once)
 
 test: $(VENV)/installed-dev ## the whole test suite
 	$(BIN)/pytest

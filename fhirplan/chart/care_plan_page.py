@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -13,6 +13,7 @@ from fhirplan.chart.chips import Chip
 from fhirplan.chart.words import Words
 from fhirplan.coordination import due
 from fhirplan.coordination.due import TaskState
+from fhirplan.errors import Issue
 from fhirplan.fhir.codec import Resource
 
 CARE_TEAM_ROLE: Final = "http://fhirplan.dev/fhir/CodeSystem/cm-care-team-role"
@@ -25,7 +26,8 @@ _PLAN_ORDER: Final = {"active": 0, "on-hold": 1, "draft": 2}
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What the page is made from: every resource by reference, and the sync state of each that has one."""
+    """What the page is made from: every resource by reference, the sync state of each that has one, and what was
+    found wrong with each that came from the EHR."""
 
     known: Mapping[str, Resource]
     sync: Mapping[str, str]
@@ -33,6 +35,7 @@ class World:
     zone: ZoneInfo
     words: Words
     ehr: str
+    findings: Mapping[str, tuple[Issue, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,7 @@ class TaskRow:
     due: str
     tone: str
     owner: str
+    taken: bool
     priority: Chip | None
     blocked: str
     part_of: str
@@ -130,6 +134,7 @@ class CarePlanPage:
     team: tuple[Member, ...]
     needs: tuple[Line, ...]
     contacts: tuple[Line, ...]
+    findings: tuple[Line, ...]
     other_plans: tuple[Plan, ...]
     sync: Chip
     open_count: str
@@ -160,6 +165,7 @@ def build(patient: Resource, world: World, plan_id: str = "") -> CarePlanPage:
         team=_team(chosen, world),
         needs=_needs(chosen, world),
         contacts=_contacts(world),
+        findings=_findings(world),
         other_plans=tuple(_plan(item, world) for item in plans if item is not chosen),
         sync=_overall_sync(chips_shown, world),
         open_count=world.words("n.tasks", n=len(now)),
@@ -265,6 +271,7 @@ def _task_row(task: Resource, state: TaskState, world: World) -> TaskRow:
         due=when,
         tone="overdue" if state.overdue else "soon" if state.due_soon else "",
         owner=people.refer(task.get("owner"), world.known) or (words("flag.unassigned") if state.unassigned else ""),
+        taken=not state.unassigned,
         priority=chips.priority(str(task.get("priority") or ""), words),
         blocked=(words("flag.blocked_by", what=holding) if holding else words("flag.blocked")) if state.blocked else "",
         part_of=words("task.part_of", what=parent) if parent else "",
@@ -287,6 +294,16 @@ def _sentence(rows: tuple[TaskRow, ...], world: World) -> tuple[str, str, str]:
     soon = [row for row in rows if row.tone == "soon"]
     if soon:
         return f"{soon[0].title}: {soon[0].due}.", "warn", words("say.more", n=len(soon) - 1) if soon[1:] else ""
+    free = [row for row in rows if not row.taken]
+    if free:
+        return (
+            words("say.unassigned", what=free[0].title),
+            "warn",
+            words("say.more", n=len(free) - 1) if free[1:] else "",
+        )
+    waiting = [row for row in rows if row.blocked]
+    if waiting:
+        return words("say.blocked", n=len(waiting), what=waiting[0].title), "wait", ""
     return words("say.calm"), "ok", ""
 
 
@@ -428,3 +445,15 @@ def _contacts(world: World) -> tuple[Line, ...]:
         )
     rows.sort(key=lambda row: -row[0])
     return tuple(line for _, line in rows)
+
+
+def _findings(world: World) -> tuple[Line, ...]:
+    """What the checks found in the EHR's copies, errors first; notes that ask for nothing are left out."""
+    rows = [
+        (not issue.is_error, ref, Line(ref, (people.name_of(world.known[ref], world.known) or ref, issue.text), None))
+        for ref, issues in world.findings.items()
+        for issue in issues
+        if issue.severity != "information"
+    ]
+    rows.sort(key=lambda row: row[:2])
+    return tuple(line for _, _, line in rows)

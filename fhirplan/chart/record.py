@@ -13,10 +13,11 @@ from fhirplan.chart import people
 from fhirplan.chart.care_plan_page import World, in_order
 from fhirplan.chart.words import Words
 from fhirplan.coordination import due
+from fhirplan.errors import Issue
 from fhirplan.fhir import reference
 from fhirplan.fhir.codec import Resource
 from fhirplan.settings import Connection
-from fhirplan.store import patient_record, versions
+from fhirplan.store import findings, patient_record, versions
 from fhirplan.store.engine import Transaction
 
 MOST_OF_A_TYPE: Final = 1000
@@ -50,8 +51,11 @@ def world(
 ) -> World:
     """All that is known of a patient, the people and organizations it refers to, and each item's standing."""
     known: dict[str, Resource] = {}
+    found: dict[str, tuple[Issue, ...]] = {}
     for version in patient_record.of_patient(tx, connection.name, patient_id, _OF_PATIENT, count=MOST_OF_A_TYPE):
         known[f"{version.type}/{version.id}"] = version.resource()
+        if version.type in SHOWN_STANDING:
+            found[f"{version.type}/{version.id}"] = findings.of(tx, version.rid, version.version)
     waiting = set(known)
     for _ in range(2):  # a role leads to its person and organization, and no further
         waiting = _referred(known[ref] for ref in waiting) - set(known)
@@ -63,7 +67,7 @@ def world(
         for ref in known
         if connection.ehr_url and ref.partition("/")[0] in SHOWN_STANDING
     }
-    return World(known, standing, now, zone, words, connection.ehr_label)
+    return World(known, standing, now, zone, words, connection.ehr_label, found)
 
 
 def patients(

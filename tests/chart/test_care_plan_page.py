@@ -1,10 +1,12 @@
 """chart/care_plan_page: what the page says of a patient, from plain resources."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 from fhirplan.chart.care_plan_page import World, build
 from fhirplan.chart.words import words
+from fhirplan.errors import Issue
 
 CM = "http://fhirplan.dev/fhir/CodeSystem/"
 PATIENT = {
@@ -170,3 +172,24 @@ def test_the_plan_that_is_asked_for_is_shown_and_the_others_are_named():
     page = build(PATIENT, world(PLAN, other), "old")
     assert page.plan.id == "old"
     assert [plan.id for plan in page.other_plans] == ["cp"]
+
+
+def test_a_task_that_nobody_has_taken_is_said_before_one_that_waits():
+    free = {**task("free", end="2026-03-20"), "owner": None}
+    held = task("held", "on-hold", end="2026-03-20")
+    page = build(PATIENT, world(PLAN, *PEOPLE, free, held))
+    assert (page.sentence, page.tone) == ("Nothing is overdue, but nobody has taken: Do free.", "warn")
+    page = build(PATIENT, world(PLAN, *PEOPLE, held))
+    assert (page.sentence, page.tone) == ("Nothing is overdue; 1 task waits for somebody: Do held.", "wait")
+
+
+def test_what_was_found_in_the_ehrs_copies_is_shown_errors_first_without_mere_notes():
+    found = {
+        "Task/t": (Issue("information", "informational", "A note."), Issue("warning", "invariant", "Better so.")),
+        "CarePlan/cp": (Issue("error", "required", "No author."),),
+    }
+    made = replace(world(PLAN, *PEOPLE, task("t")), findings=found)
+    assert [line.columns for line in build(PATIENT, made).findings] == [
+        ("Heart failure", "No author."),
+        ("Do t", "Better so."),
+    ]

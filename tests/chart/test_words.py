@@ -1,10 +1,13 @@
 """chart/words: plurals and dates as the pages write them."""
 
+import json
 from datetime import UTC, datetime
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 
+from fhirplan.chart import chips
 from fhirplan.chart.words import words
 
 CHICAGO = ZoneInfo("America/Chicago")
@@ -35,3 +38,19 @@ def test_the_number_chooses_the_plural():
 def test_a_missing_sentence_is_an_error_and_not_a_blank():
     with pytest.raises(KeyError):
         words("en")("no.such.sentence")
+
+
+def test_each_sentence_of_the_catalogue_is_said_somewhere():
+    root = Path(__file__).resolve().parents[2] / "fhirplan"
+    sources = [*root.glob("chart/*.py"), root / "web" / "chart.py", *root.rglob("*.html")]
+    text = "".join(path.read_text(encoding="utf-8") for path in sources)
+    by_code = ("st.", "ts.", "gs.", "gl.", "gp.", "prio.", "sync.")
+    catalogue = json.loads((root / "chart" / "languages" / "en.json").read_text(encoding="utf-8"))["texts"]
+    assert not [key for key in catalogue if f'"{key}"' not in text and not key.startswith(by_code)]
+
+
+def test_each_state_of_a_task_and_goal_has_its_word():
+    assert {key for key in chips.TASK if not words("en").has(f"ts.{key}")} == set()
+    assert {key for key in chips.ACHIEVEMENT if not words("en").has(f"gs.{key}")} == set()
+    assert {key for key in chips.SYNC if not words("en").has(f"sync.{key}")} == set()
+    assert {key for key in chips.PRIORITY if not words("en").has(f"prio.{key}")} == set()
