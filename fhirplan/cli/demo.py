@@ -140,7 +140,7 @@ def _environ(folder: Path, port: int, ehr_port: int) -> Mapping[str, str]:
     config = folder / "fhirplan.toml"
     config.write_text(
         f'data_dir = "{folder / "data"}"\nbase_url = "{_us(port)}"\nauth = "open"\nehr_url = "{_ehr(ehr_port)}"\n'
-        'ehr_label = "Sandbox EHR"\npull_interval = 2.0\npush_interval = 0.5\nlog_format = "text"\n',
+        'ehr_label = "Sandbox EHR"\ntime_zone = "America/Chicago"\npull_interval = 2.0\npush_interval = 0.5\nlog_format = "text"\n',
         encoding="utf-8",
     )
     (folder / "data").mkdir(exist_ok=True)
