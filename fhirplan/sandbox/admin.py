@@ -1,16 +1,20 @@
-"""The admin door for tests and the demo, open to this machine only: reset, load, and the log of requests."""
+"""The admin door for tests and the demo, open to this machine only: data, edits as the clinic, faults, the log."""
 
 from __future__ import annotations
 
 import ipaddress
+import time
 from collections import deque
 from typing import Any, Final
+from urllib.parse import parse_qsl
 
 import flask
 
 from fhirplan.errors import MalformedRequest, NotPermitted
 from fhirplan.fhir import codec
-from fhirplan.sandbox import bundle
+from fhirplan.sandbox import bundle, instants, interactions
+from fhirplan.sandbox.calls import Call
+from fhirplan.sandbox.faults import Faults, rules
 from fhirplan.sandbox.resources import Store
 
 KEPT: Final = 20_000
@@ -24,7 +28,7 @@ def request_log() -> Log:
     return deque(maxlen=KEPT)
 
 
-def blueprint(store: Store, log: Log) -> flask.Blueprint:
+def blueprint(store: Store, log: Log, faults: Faults) -> flask.Blueprint:
     """The routes under /admin; each raises NotPermitted for a caller who is not on this machine."""
     admin = flask.Blueprint("admin", __name__, url_prefix="/admin")
     admin.before_request(_refuse_strangers)
@@ -48,7 +52,57 @@ def blueprint(store: Store, log: Log) -> flask.Blueprint:
         listed = list(log)
         return _json({"requests": listed[max(len(listed) - int(last), 0) :]})
 
+    @admin.post("/edit")
+    def edit() -> flask.Response:
+        return _edited(store, log, codec.loads(flask.request.get_data()))
+
+    @admin.get("/faults")
+    def counters() -> flask.Response:
+        return _json(faults.counters())
+
+    @admin.post("/faults")
+    def script() -> flask.Response:
+        asked_for = codec.loads(flask.request.get_data())
+        listed, seed = (
+            (asked_for.get("rules"), asked_for.get("seed")) if isinstance(asked_for, dict) else (asked_for, None)
+        )
+        if seed is not None and not isinstance(seed, int):
+            raise MalformedRequest("seed is no whole number.")
+        faults.play(rules(listed), seed)
+        return _json(faults.counters())
+
+    @admin.delete("/faults")
+    def calm() -> flask.Response:
+        faults.clear()
+        return _json(faults.counters())
+
     return admin
+
+
+def _edited(store: Store, log: Log, wanted: Any) -> flask.Response:
+    """What the clinic's own staff do, whatever the EHR lets a client do: past persona, tokens and faults."""
+    if not isinstance(wanted, dict) or not all(isinstance(wanted.get(key), str) for key in ("method", "path")):
+        raise MalformedRequest('An edit is {"method": "PUT", "path": "Task/t1", "body": {…}}.')
+    body = wanted.get("body")
+    if body is not None and not (isinstance(body, dict) and isinstance(body.get("resourceType"), str)):
+        raise MalformedRequest("The body of an edit is a resource.")
+    path, _, query = wanted["path"].partition("?")
+    pairs = tuple(parse_qsl(query, keep_blank_values=True))
+    if_match = wanted.get("ifMatch")
+    call = Call(wanted["method"], path, _base(), pairs, body, if_match if isinstance(if_match, str) else "")
+    reply = interactions.answer(store, call)
+    log.append(
+        {
+            "time": instants.text(time.time_ns() // 1_000_000),
+            "method": call.method,
+            "path": f"/fhir/{path}",
+            "status": reply.status,
+            "user": "clinic",
+        }
+    )
+    made = flask.Response(reply.body, reply.status, content_type="application/fhir+json")
+    made.headers.update(dict(reply.headers))
+    return made
 
 
 def _base() -> str:

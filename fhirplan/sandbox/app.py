@@ -11,68 +11,129 @@ import msgspec
 from werkzeug.exceptions import HTTPException
 
 from fhirplan import __version__
-from fhirplan.errors import FhirplanError, Issue, MalformedRequest
+from fhirplan.errors import FhirplanError, Issue, MalformedRequest, NotSupported
 from fhirplan.fhir import codec, outcome
-from fhirplan.sandbox import bundle, instants, interactions, metadata
+from fhirplan.sandbox import bundle, door, instants, metadata, scopes
 from fhirplan.sandbox.admin import Log, blueprint, request_log
-from fhirplan.sandbox.calls import Call, Pairs, Reply
-from fhirplan.sandbox.refusals import NotAcceptable, UnsupportedMedia, WrongMethod, status_of
+from fhirplan.sandbox.authorize import Gate
+from fhirplan.sandbox.calls import Call, Pairs, Reply, asked
+from fhirplan.sandbox.faults import Faults, Occasion
+from fhirplan.sandbox.misfortune import Scene, Stage, play, refused
+from fhirplan.sandbox.persona import Persona
+from fhirplan.sandbox.personas.open import OPEN
+from fhirplan.sandbox.refusals import NotAcceptable, UnsupportedMedia, WrongMethod
 from fhirplan.sandbox.resources import Store
+from fhirplan.sandbox.server import LOST
+from fhirplan.sandbox.token_door import token_door, token_url
 
 FHIR_JSON: Final = "application/fhir+json"
 MAX_BODY: Final = 64 * 1024 * 1024
 _READ: Final = (FHIR_JSON, "application/json", "application/json+fhir", "")
 _FORM: Final = "application/x-www-form-urlencoded"
+_PATCH: Final = "application/json-patch+json"
 _SHOWN: Final = ("json", FHIR_JSON, "application/json", "application/fhir json", "text/json")
 _METHODS: Final = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH"]
 
 
-def create_app(store: Store) -> flask.Flask:
-    """The sandbox EHR over this store: FHIR at /fhir, and the admin door at /admin."""
+def create_app(
+    store: Store, persona: Persona = OPEN, gate: Gate | None = None, faults: Faults | None = None
+) -> flask.Flask:
+    """The sandbox EHR over this store: FHIR at /fhir, and the admin door at /admin.
+
+    ``persona`` is whose EHR it plays, ``gate`` asks for tokens (without one nobody needs any), ``faults`` is the
+    script of what goes wrong, which the admin door can change.
+    """
     app = flask.Flask(__name__, static_folder=None)
     app.url_map.merge_slashes = app.url_map.redirect_defaults = False
     app.config["MAX_CONTENT_LENGTH"] = app.config["MAX_FORM_MEMORY_SIZE"] = MAX_BODY
-    log = request_log()
+    log, faults, stage = request_log(), faults or Faults(), Stage(store, persona, gate)
 
     def fhir(path: str) -> flask.Response:
-        return _response(_answer(store, path.strip("/")))
+        return _response(play(faults, stage, _scene(stage, path.strip("/"))))
 
     for rule, defaults in (("/fhir", {"path": ""}), ("/fhir/", {"path": ""}), ("/fhir/<path:path>", None)):
         app.add_url_rule(rule, "fhir", fhir, methods=_METHODS, defaults=defaults, provide_automatic_options=False)
-    app.register_blueprint(blueprint(store, log))
-    app.register_error_handler(FhirplanError, _refused)
+    if gate:
+        app.register_blueprint(token_door(stage, gate, faults))
+    app.register_blueprint(blueprint(store, log, faults))
+    app.register_error_handler(FhirplanError, lambda error: _response(refused(error)))
     app.register_error_handler(HTTPException, _http_error)
     app.after_request(lambda response: _logged(log, response))
     return app
 
 
-def _answer(store: Store, path: str) -> Reply:
-    """The one place through which every FHIR request goes; a persona or a fault would stand here."""
+def _scene(stage: Stage, path: str) -> Scene:
+    """This request, on its way to be answered or to go wrong."""
     request = flask.request
-    _check_format()
-    base = request.host_url + "fhir"
     method = "GET" if request.method == "HEAD" else request.method
+    authorization = request.headers.get("Authorization", "")
+    paging = stage.persona.page in request.args
+    return Scene(
+        Occasion(method, path, bool(authorization), paging),
+        lambda: _answer(stage, method, path),
+        lambda: _targets(method, path),
+        authorization,
+    )
+
+
+def _targets(method: str, path: str) -> list[str]:
+    """What a request would change, as Type/id; nothing where it cannot be read."""
+    if path:
+        return [path]
+    try:
+        return bundle.updated(_body())
+    except FhirplanError:
+        return []
+
+
+def _answer(stage: Stage, method: str, path: str) -> Reply:
+    """The one place through which every FHIR request goes; raises FhirplanError."""
+    persona, gate = stage.persona, stage.gate
+    if path == ".well-known/smart-configuration" and gate:
+        _allow(method, "GET")
+        configuration = codec.dumps(gate.configuration(token_url(persona)))
+        return Reply(200, configuration, {"Content-Type": "application/json"})
+    if not _is_format_fine():
+        if persona.silent_406:
+            return Reply(406)
+        raise NotAcceptable(f"Neither Accept nor _format takes JSON, the only format offered: {FHIR_JSON}.")
+    base = flask.request.host_url + "fhir"
     if path == "metadata":
         _allow(method, "GET")
-        return Reply(200, codec.dumps(metadata.statement(base, __version__)))
+        where = token_url(persona) if gate else ""
+        return Reply(200, codec.dumps(metadata.statement(base, __version__, persona, where)))
+    if gate:
+        gate.check(flask.request.headers.get("Authorization", ""), _needs(persona, method, path))
     if path == "":
         _allow(method, "POST")
-        return Reply(200, bundle.process(store, _body(), base, request.headers.get("Prefer", "")))
+        if not persona.whole:
+            raise NotSupported("Transactions and batches are not offered here. Send each request on its own.")
+        return Reply(200, bundle.process(stage.store, _body(), base, flask.request.headers.get("Prefer", "")))
+    return door.answer(stage.store, persona, _call(persona, method, path, base))
+
+
+def _needs(persona: Persona, method: str, path: str) -> list[scopes.Need]:
+    """What a token must allow; of a Bundle what all its entries take, though a batch could be answered in part."""
+    wanted = bundle.asked_for(_body()) if method == "POST" and not path else [asked(method, path)]
+    return [need for one in wanted for need in scopes.needs(persona, one)]
+
+
+def _call(persona: Persona, method: str, path: str, base: str) -> Call:
+    header = flask.request.headers.get
     searching = method == "POST" and path.endswith("/_search")
-    header = request.headers.get
-    return interactions.answer(
-        store,
-        Call(
-            method,
-            path,
-            base,
-            _pairs() + (_form() if searching else ()),
-            _body() if method in ("POST", "PUT") and not searching else None,
-            header("If-Match", ""),
-            header("If-None-Match", ""),
-            header("If-None-Exist", ""),
-            header("Prefer", ""),
-        ),
+    patching = method == "PATCH" and flask.request.mimetype == _PATCH
+    pairs = () if searching and persona.post_ignores_query else _pairs()
+    return Call(
+        method,
+        path,
+        base,
+        pairs + (_form() if searching else ()),
+        _body() if method in ("POST", "PUT") and not searching else None,
+        header("If-Match", ""),
+        header("If-None-Match", ""),
+        header("If-None-Exist", ""),
+        header("Prefer", ""),
+        codec.loads(flask.request.get_data()) if patching else None,
     )
 
 
@@ -104,29 +165,24 @@ def _body() -> codec.Resource:
     return codec.loads_resource(flask.request.get_data())
 
 
-def _check_format() -> None:
+def _is_format_fine() -> bool:
     wanted = flask.request.args.get("_format")
-    if wanted is not None and wanted not in _SHOWN:
-        raise NotAcceptable(f"_format is {wanted[:40]!r}. Only JSON is offered: {FHIR_JSON}.")
+    if wanted is not None:
+        return wanted in _SHOWN
     accepted = flask.request.accept_mimetypes
-    if wanted is None and accepted and not accepted.best_match([FHIR_JSON, "application/json", "text/json"]):
-        raise NotAcceptable(f"The header Accept leaves out JSON, the only format offered: {FHIR_JSON}.")
+    return not accepted or bool(accepted.best_match([FHIR_JSON, "application/json", "text/json"]))
 
 
 def _response(reply: Reply) -> flask.Response:
     body = reply.body
-    if flask.request.args.get("_pretty") == "true" and body:
+    if flask.request.args.get("_pretty") == "true" and body and not reply.headers.get("Content-Type"):
         body = msgspec.json.format(body, indent=2)
-    content_type = f"{FHIR_JSON}; charset=utf-8" if body else None
-    response = flask.Response(body, reply.status, dict(reply.headers), content_type=content_type)
+    response = flask.Response(body, reply.status, content_type=f"{FHIR_JSON}; charset=utf-8")
+    response.headers.update(dict(reply.headers))
     if not body:
         response.headers.pop("Content-Type", None)
+    flask.request.environ[LOST] = reply.lost
     return response
-
-
-def _refused(error: FhirplanError) -> flask.Response:
-    headers = {"Allow": ", ".join(error.allowed)} if isinstance(error, WrongMethod) else {}
-    return _response(Reply(status_of(error), codec.dumps(outcome.outcome(error.issues)), headers))
 
 
 def _http_error(error: HTTPException) -> flask.Response:

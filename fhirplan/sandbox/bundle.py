@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
@@ -10,7 +11,7 @@ from fhirplan.errors import FhirplanError, InvalidResource, NotSupported
 from fhirplan.fhir import codec, outcome
 from fhirplan.fhir.codec import Resource
 from fhirplan.sandbox import instants, interactions, page, transaction
-from fhirplan.sandbox.calls import Call, Reply, etag
+from fhirplan.sandbox.calls import Asked, Call, Reply, asked, etag
 from fhirplan.sandbox.refusals import EntryRefused, status_of
 from fhirplan.sandbox.resources import Store
 from fhirplan.sandbox.transaction import Entry
@@ -40,6 +41,24 @@ def process(store: Store, bundle: Resource, base: str, prefer: str = "") -> byte
     replies = transaction.carry_out(store, entries)
     answers = [_response(entry.call, reply) for entry, reply in zip(entries, replies, strict=True)]
     return page.bundle("transaction-response", answers)
+
+
+def asked_for(bundle: Resource) -> list[Asked]:
+    """The interactions that a Bundle's entries ask for, those that cannot be read left out."""
+    return [asked(method, url.partition("?")[0].strip("/")) for method, url in _requests(bundle)]
+
+
+def updated(bundle: Resource) -> list[str]:
+    """What a Bundle's entries would change, as Type/id."""
+    return [url for method, url in _requests(bundle) if method in ("PUT", "DELETE") and asked(method, url).id]
+
+
+def _requests(bundle: Resource) -> Iterator[tuple[str, str]]:
+    listed = bundle.get("entry", [])
+    for item in listed if isinstance(listed, list) else []:
+        request = item.get("request") if isinstance(item, dict) else None
+        if isinstance(request, dict):
+            yield str(request.get("method", "")), str(request.get("url", ""))
 
 
 def _alone(store: Store, index: int, item: Any, base: str, prefer: str) -> bytes:

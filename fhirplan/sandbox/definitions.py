@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
-Kind = Literal["code", "token", "reference"]
+Kind = Literal["code", "token", "reference", "date"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +15,7 @@ class Parameter:
     """One search parameter: where its values are, and for a reference which target types it takes ("()" for any).
 
     ``code`` is a primitive (code or boolean) whose system is implied; ``token`` a Coding, CodeableConcept or
-    Identifier; ``reference`` a literal Reference.
+    Identifier; ``reference`` a literal Reference; ``date`` a date, dateTime or Period.
     """
 
     code: str
@@ -34,8 +34,8 @@ def _read(kind: Kind, listed: str) -> list[Parameter]:
     return made
 
 
-def _type(codes: str = "", tokens: str = "", references: str = "") -> Mapping[str, Parameter]:
-    found = _read("code", codes) + _read("token", tokens) + _read("reference", references)
+def _type(codes: str = "", tokens: str = "", references: str = "", dates: str = "") -> Mapping[str, Parameter]:
+    found = _read("code", codes) + _read("token", tokens) + _read("reference", references) + _read("date", dates)
     return {parameter.code: parameter for parameter in sorted(found, key=lambda parameter: parameter.code)}
 
 
@@ -55,8 +55,11 @@ TYPES: Final[Mapping[str, Mapping[str, Parameter]]] = {
         "category identifier",
         f"{_ABOUT} care-team goal based-on part-of replaces encounter condition=addresses"
         " activity-reference=activity.reference performer=activity.detail.performer",
+        "date=period",
     ),
-    "CareTeam": _type("status", "category identifier", f"{_ABOUT} encounter participant=participant.member"),
+    "CareTeam": _type(
+        "status", "category identifier", f"{_ABOUT} encounter participant=participant.member", "date=period"
+    ),
     "Communication": _type(
         "status", "category identifier medium", f"{_ABOUT} based-on part-of encounter recipient sender"
     ),
@@ -90,7 +93,12 @@ TYPES: Final[Mapping[str, Mapping[str, Parameter]]] = {
     ),
     "EpisodeOfCare": _type("status", "identifier type", "patient care-manager organization=managingOrganization"),
     "Flag": _type("", "identifier", f"{_ABOUT} author encounter"),
-    "Goal": _type("lifecycle-status", "achievement-status category identifier", _ABOUT),
+    "Goal": _type(
+        "lifecycle-status",
+        "achievement-status category identifier",
+        _ABOUT,
+        "start-date=startDate target-date=target.dueDate",
+    ),
     "Group": _type("type", "identifier code", "member=member.entity managing-entity"),
     "HealthcareService": _type(
         "active",

@@ -7,6 +7,7 @@ from typing import Final
 
 from fhirplan.fhir import reference
 from fhirplan.fhir.codec import Json, Resource
+from fhirplan.sandbox import instants
 from fhirplan.sandbox.definitions import TYPES, Parameter
 
 SEPARATOR: Final = "\x1f"
@@ -34,6 +35,9 @@ def _elements(value: Json, path: tuple[str, ...]) -> Iterator[Json]:
 
 
 def _values(parameter: Parameter, element: Json) -> Iterator[str]:
+    if parameter.kind == "date":
+        yield from _dates(element)
+        return
     if parameter.kind == "code":
         if isinstance(element, bool):
             yield "true" if element else "false"
@@ -41,6 +45,19 @@ def _values(parameter: Parameter, element: Json) -> Iterator[str]:
             yield element
     elif isinstance(element, dict):
         yield from _target(parameter, element) if parameter.kind == "reference" else _tokens(element)
+
+
+def _dates(element: Json) -> Iterator[str]:
+    """The span of a date or Period, an open end being for ever; what is no date has none (R4 section 3.1.1.4.7)."""
+    period = element if isinstance(element, dict) else {"start": element, "end": element}
+    start, end = period.get("start"), period.get("end")
+    try:
+        first = instants.span(start)[0] if isinstance(start, str) else instants.EARLIEST
+        last = instants.span(end)[1] if isinstance(end, str) else instants.LATEST
+    except ValueError:
+        return
+    if isinstance(start, str) or isinstance(end, str):
+        yield f"{instants.sortable(first)}{SEPARATOR}{instants.sortable(last)}"
 
 
 def _target(parameter: Parameter, element: dict[str, Json]) -> Iterator[str]:

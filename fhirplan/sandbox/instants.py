@@ -14,6 +14,15 @@ _DATE: Final = re.compile(
     r"(?P<zone>Z|[+-]\d\d:\d\d)?)?)?)?"
 )
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+EARLIEST: Final = -(10**15)
+LATEST: Final = 10**15
+"""Milliseconds before and after every date that can be written."""
+DIGITS: Final = 16
+
+
+def sortable(milliseconds: int) -> str:
+    """An instant as text of DIGITS characters whose order is that of time."""
+    return f"{milliseconds - EARLIEST:0{DIGITS}d}"
 
 
 def text(milliseconds: int) -> str:

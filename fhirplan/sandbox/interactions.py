@@ -86,13 +86,14 @@ def _search(store: Store, call: Call, type_: str) -> Reply:
 
 def read(store: Store, call: Call, type_: str, id_: str) -> Reply:
     """The current version; 304 when If-None-Match names it; raises NotFound, Gone."""
-    version = _living(store, type_, id_)
+    version = living(store, type_, id_)
     if call.if_none_match and {"*", str(version.number)} & set(tags(call.if_none_match, "If-None-Match")):
         return Reply(304, b"", version_reply(call, 304, version).headers, version)
     return version_reply(call, 200, version)
 
 
-def _living(store: Store, type_: str, id_: str) -> Version:
+def living(store: Store, type_: str, id_: str) -> Version:
+    """The current version of a resource that is there; raises NotFound, Gone."""
     version = store.latest(type_, id_)
     if version is None:
         raise NotFound(f"There is no {type_} with the id {id_[:70]}.")
@@ -118,7 +119,7 @@ def create(store: Store, call: Call, type_: str) -> Reply:
         if call.if_none_exist:
             found = only_match(store, call, type_, header_pairs(call.if_none_exist), "If-None-Exist")
             if found:
-                return written_reply(call, 200, _living(store, type_, found))
+                return written_reply(call, 200, living(store, type_, found))
         return written_reply(call, 201, store.write("POST", 201, store.new_id(), resource))
 
 

@@ -25,7 +25,10 @@ _WHOLE_NUMBER: Final = re.compile(r"\d{1,9}")
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """What must hold of a match: parameter ``code`` has one of ``values``; for ``_id`` the values are ids."""
+    """What must hold of a match: parameter ``code`` has one of ``values``; for ``_id`` the values are ids.
+
+    For a date each value is a prefix and the start and end of what was asked for, as ``instants.sortable``.
+    """
 
     code: str
     values: tuple[str, ...]
@@ -111,9 +114,10 @@ def _filter(parameter: Parameter, modifier: str, name: str, value: str, base: st
         )
     found: list[str] = []
     for item in _split(value, ","):
-        found.extend(
-            _reference(parameter, item, modifier, base) if parameter.kind == "reference" else _token(parameter, item)
-        )
+        if parameter.kind == "reference":
+            found.extend(_reference(parameter, item, modifier, base))
+        else:
+            found.extend(_date(parameter, item) if parameter.kind == "date" else _token(parameter, item))
     return Filter(parameter.code, tuple(found), "identifier" if parameter.code == "identifier" else parameter.kind)
 
 
@@ -158,22 +162,33 @@ def _reference(parameter: Parameter, item: str, modifier: str, base: str) -> Ite
         yield f"{base}/{local}"
 
 
-def _ids(query: Query, value: str) -> None:
-    query.filters.append(Filter("_id", tuple(_unescaped(item) for item in _split(value, ",")), "_id"))
+def _date(parameter: Parameter, item: str) -> Iterator[str]:
+    prefix, start, end = _span(parameter.code, item)
+    yield f"{prefix}{instants.sortable(start)}{instants.sortable(end)}"
 
 
-def _last_updated(query: Query, value: str) -> None:
+def _span(name: str, value: str) -> tuple[str, int, int]:
+    """The prefix of a date in a search, and the first millisecond of it and after it; raises InvalidSearch."""
     prefix, written = (value[:2], value[2:]) if value[:2].isalpha() else ("eq", value)
     try:
         start, end = instants.span(written)
     except ValueError:
         raise InvalidSearch(
-            f"The search parameter _lastUpdated is {value[:40]!r}. Write a date or instant such as 2026-11-21 or "
+            f"The search parameter {name} is {value[:40]!r}. Write a date or instant such as 2026-11-21 or "
             "ge2026-11-21T10:00:00.000Z (in a URL a plus sign is written %2B)."
         ) from None
+    if prefix not in PREFIXES:
+        raise InvalidSearch(f"The prefix {prefix!r} of {name} is not supported. Use {', '.join(PREFIXES)}.")
+    return prefix, start, end
+
+
+def _ids(query: Query, value: str) -> None:
+    query.filters.append(Filter("_id", tuple(_unescaped(item) for item in _split(value, ",")), "_id"))
+
+
+def _last_updated(query: Query, value: str) -> None:
+    prefix, start, end = _span("_lastUpdated", value)
     bounds = {"eq": (start, end), "gt": (end, None), "ge": (start, None), "lt": (None, start), "le": (None, end)}
-    if prefix not in bounds:
-        raise InvalidSearch(f"The prefix {prefix!r} of _lastUpdated is not supported. Use {', '.join(PREFIXES)}.")
     query.narrow(*bounds[prefix])
 
 

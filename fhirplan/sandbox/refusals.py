@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
+from typing import Any, Final
 
 from fhirplan.errors import (
     FhirplanError,
@@ -13,6 +13,7 @@ from fhirplan.errors import (
     Issue,
     MalformedRequest,
     MultipleMatches,
+    NotAuthenticated,
     NotFound,
     NotPermitted,
     NotSupported,
@@ -20,6 +21,8 @@ from fhirplan.errors import (
     TooCostly,
     VersionMismatch,
 )
+from fhirplan.fhir import outcome
+from fhirplan.fhir.codec import Resource
 
 
 class WrongMethod(NotSupported):
@@ -42,6 +45,37 @@ class IdInUse(Refused):
     """A conditional update would create a resource under an id that another one holds."""
 
     code = "duplicate"
+
+
+class StaleVersion(VersionMismatch):
+    """If-Match named an older version, at an EHR that answers so with 409."""
+
+
+class VendorRefused(Refused):
+    """A refusal that an EHR gives a code of its own: ``coding`` as (system, code), ("", "") for none."""
+
+    def __init__(
+        self, text: str, *, coding: tuple[str, str] = ("", ""), code: str = "invalid", status: int = 400
+    ) -> None:
+        super().__init__(Issue("fatal", code, text))
+        self.coding = coding
+        self.status = status
+
+
+class TokenRefused(NotAuthenticated):
+    """No token was sent, or one that does not stand; ``challenge`` is the header WWW-Authenticate (RFC 6750)."""
+
+    def __init__(self, text: str, challenge: str) -> None:
+        super().__init__(text)
+        self.challenge = challenge
+
+
+class ScopeRefused(NotPermitted):
+    """The token stands and does not allow this; ``challenge`` is the header WWW-Authenticate (RFC 6750)."""
+
+    def __init__(self, text: str, challenge: str) -> None:
+        super().__init__(text)
+        self.challenge = challenge
 
 
 class EntryRefused(Refused):
@@ -82,16 +116,32 @@ _STATUS: Final[tuple[tuple[type[FhirplanError], int], ...]] = (
     (InvalidResource, 422),
     (NotFound, 404),
     (Gone, 410),
+    (StaleVersion, 409),
     (VersionMismatch, 412),
     (MultipleMatches, 412),
     (IdInUse, 409),
     (TooCostly, 413),
+    (NotAuthenticated, 401),
     (NotPermitted, 403),
 )
 
 
+def told(error: FhirplanError) -> Resource:
+    """The OperationOutcome of a refusal, with the EHR's own code where it has one."""
+    made = outcome.outcome(error.issues)
+    if isinstance(error, VendorRefused) and error.coding[1]:
+        for issue in made["issue"]:
+            coded(issue, *error.coding)
+    return made
+
+
+def coded(issue: dict[str, Any], system: str, code: str) -> None:
+    """Puts an EHR's own code into an OperationOutcome.issue."""
+    issue["details"] = {"coding": [{"system": system, "code": code}], **issue.get("details", {})}
+
+
 def status_of(error: FhirplanError) -> int:
     """The HTTP status of a refusal; 500 for an error that is none."""
-    if isinstance(error, EntryRefused):
+    if isinstance(error, EntryRefused | VendorRefused):
         return error.status
     return next((status for kind, status in _STATUS if isinstance(error, kind)), 500)

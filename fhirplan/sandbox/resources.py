@@ -91,6 +91,8 @@ class Store:
         """``clock`` gives milliseconds since 1970; raises sqlite3.Error when the file cannot be used."""
         self._lock = threading.RLock()
         self._depth = 0
+        self._skew = 0
+        self._hidden = 0
         self._clock = clock
         self.new_id = new_id
         self._db = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False, timeout=5)
@@ -131,13 +133,41 @@ class Store:
 
     def newest(self) -> int:
         """The ``seq`` of the newest version, 0 when there is none."""
-        found: int = self.rows("SELECT coalesce(max(seq), 0) FROM version", ())[0][0]
-        return found
+        with self._lock:
+            found: int = self.rows("SELECT coalesce(max(seq), 0) FROM version", ())[0][0]
+            return max(found - self._hidden, 0)
 
     def latest(self, type_: str, id_: str) -> Version | None:
         """The newest version of a resource, which may be its deletion; None when it never was."""
-        found = self.versions("type = ? AND id = ? ORDER BY number DESC LIMIT 1", (type_, id_))
+        with self._lock:
+            upto = self.newest() if self._hidden else FOREVER
+            # The plus keeps SQLite from choosing the index on seq, which would walk the whole type.
+            where = "type = ? AND id = ? AND +seq <= ? ORDER BY number DESC LIMIT 1"
+            found = self.versions(where, (type_, id_, upto))
         return found[0] if found else None
+
+    @contextmanager
+    def behind(self, writes: int) -> Iterator[None]:
+        """What is read inside is as it was before the last ``writes`` versions were made; nothing may be written."""
+        with self._lock:
+            self._hidden = writes
+            try:
+                yield
+            finally:
+                self._hidden = 0
+
+    @contextmanager
+    def skewed(self, milliseconds: int) -> Iterator[None]:
+        """What is written inside is dated that much later (earlier when negative), as by a server whose clock is off.
+
+        So these versions may break the rule that ``updated`` never falls.
+        """
+        with self._lock:
+            self._skew = milliseconds
+            try:
+                yield
+            finally:
+                self._skew = 0
 
     def version(self, type_: str, id_: str, number: int) -> Version | None:
         """One version of a resource, or None."""
@@ -149,7 +179,7 @@ class Store:
         type_ = resource["resourceType"]
         with self.transaction():
             number = self._next_number(type_, id_)
-            made = stamped(resource, id_, number, instants.text(self._instant))
+            made = stamped(resource, id_, number, instants.text(self._instant + self._skew))
             return self._add(method, status, type_, id_, number, made)
 
     def delete(self, type_: str, id_: str) -> Version:
@@ -189,9 +219,10 @@ class Store:
 
     def _add(self, method: str, status: int, type_: str, id_: str, number: int, resource: Resource | None) -> Version:
         body = None if resource is None else codec.dumps(resource)
+        updated = self._instant + self._skew
         seq = self._db.execute(
             "INSERT INTO version (type, id, number, updated, method, status, body) VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (type_, id_, number, self._instant, method, status, body),
+            (type_, id_, number, updated, method, status, body),
         ).lastrowid
         assert seq is not None  # noqa: S101 - an INSERT that succeeded has one
         self._db.execute(
@@ -202,7 +233,7 @@ class Store:
             self._db.execute("UPDATE version SET until = seq WHERE seq = ?", (seq,))
         else:
             self._index(seq, resource)
-        return Version(seq, type_, id_, number, self._instant, method, status, body)
+        return Version(seq, type_, id_, number, updated, method, status, body)
 
     def _index(self, seq: int, resource: Resource) -> None:
         type_ = resource["resourceType"]

@@ -8,13 +8,13 @@ from dataclasses import replace
 from typing import Any, Final
 
 from fhirplan.fhir import reference
-from fhirplan.sandbox import page
+from fhirplan.sandbox import instants, page
 from fhirplan.sandbox.calls import Pairs
 from fhirplan.sandbox.page import Cursor
 from fhirplan.sandbox.query import Filter, Include, Query
-from fhirplan.sandbox.resources import Store, Version
+from fhirplan.sandbox.resources import FOREVER, Store, Version
 
-_SELECTIVE: Final = {"_id": 0, "identifier": 1, "reference": 2, "token": 3, "code": 4}
+_SELECTIVE: Final = {"_id": 0, "identifier": 1, "reference": 2, "token": 3, "code": 4, "date": 5}
 """Which kind of filter finds the fewest candidates, so which one drives the search."""
 
 
@@ -41,10 +41,11 @@ def ids(store: Store, query: Query) -> list[str]:
     return [version.id for version in matches(store, query, _first(store, replace(query, with_total=False)), 2)]
 
 
-def count(store: Store, query: Query, snapshot: int) -> int:
-    """How many resources matched when ``snapshot`` was the newest ``seq``."""
+def count(store: Store, query: Query, snapshot: int, upto: int = FOREVER) -> int:
+    """How many resources with a ``seq`` of at most ``upto`` matched when ``snapshot`` was the newest ``seq``."""
     source, where, values = _conditions(query, snapshot)
-    found: int = store.rows(f"SELECT count(*) FROM {source} WHERE {where}", values)[0][0]  # noqa: S608 - parts are ours
+    statement = f"SELECT count(*) FROM {source} WHERE {where} AND +v.seq <= ?"  # noqa: S608 - parts are ours
+    found: int = store.rows(statement, (*values, upto))[0][0]
     return found
 
 
@@ -76,7 +77,7 @@ def _conditions(query: Query, snapshot: int) -> tuple[str, str, list[Any]]:
             where.append(f"v.updated {sign} ?")
             bounds.append(bound)
     filters = sorted(query.filters, key=lambda item: _SELECTIVE[item.kind])
-    if filters and filters[0].kind not in ("_id", "code"):
+    if filters and filters[0].kind not in ("_id", "code", "date"):
         driver = filters.pop(0)
         candidates = f"SELECT DISTINCT seq FROM entry WHERE {_entry(driver)}"  # noqa: S608 - parts are ours
         source = f"({candidates}) e CROSS JOIN version v ON v.seq = e.seq"
@@ -87,12 +88,37 @@ def _conditions(query: Query, snapshot: int) -> tuple[str, str, list[Any]]:
             bounds.extend(item.values)
         else:
             where.append(f"EXISTS (SELECT 1 FROM entry WHERE {_entry(item)} AND seq = v.seq)")  # noqa: S608 - ours
-            bounds.extend([query.type, item.code, *item.values])
+            bounds.extend([query.type, item.code, *_sought(item)])
     return source, " AND ".join(where), values + bounds
 
 
 def _entry(item: Filter) -> str:
+    if item.kind == "date":
+        return f"type = ? AND code = ? AND ({' OR '.join(_DATES[value[:2]] for value in item.values)})"
     return f"type = ? AND code = ? AND value IN ({_marks(item)})"
+
+
+_START: Final = f"substr(value, 1, {instants.DIGITS})"
+_END: Final = f"substr(value, {instants.DIGITS + 2})"
+_DATES: Final = {
+    "eq": f"({_START} >= ? AND {_END} <= ?)",
+    "gt": f"{_END} > ?",
+    "ge": f"{_END} > ?",
+    "lt": f"{_START} < ?",
+    "le": f"{_START} < ?",
+}
+"""How a stored span compares with one asked for; ge and le take any overlap (R4 section 3.1.1.4.7)."""
+
+
+def _sought(item: Filter) -> list[str]:
+    """The values that fill the marks of ``_entry``."""
+    if item.kind != "date":
+        return list(item.values)
+    found: list[str] = []
+    for value in item.values:
+        start, end = value[2 : 2 + instants.DIGITS], value[2 + instants.DIGITS :]
+        found += {"eq": [start, end], "gt": [end], "ge": [start], "lt": [start], "le": [end]}[value[:2]]
+    return found
 
 
 def _marks(item: Filter) -> str:

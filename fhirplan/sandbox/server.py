@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import socket
+import struct
 import sys
 import threading
+import time
 from http.server import BaseHTTPRequestHandler
 from socketserver import TCPServer, ThreadingMixIn
 from typing import TYPE_CHECKING, Any, Final
@@ -14,6 +16,10 @@ from urllib.parse import unquote, urlsplit
 if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
 
+LOST: Final = "fhirplan.lost"
+"""The key of the WSGI environment by which the application says what of its answer never arrives (``calls.Lost``)."""
+_RESET: Final = struct.pack("ii", 1, 0)
+_ON_ITS_WAY: Final = 0.05
 IDLE: Final = 60.0
 """Seconds that a connection is kept without a request."""
 MAX_BODY: Final = 80 * 1024 * 1024
@@ -58,6 +64,13 @@ class Server(ThreadingMixIn, TCPServer):
         with self._changed:
             self._busy += step
             self._changed.notify_all()
+
+    def shutdown_request(self, request: Any) -> None:
+        """Ends a connection in good order, but for one that is to be reset."""
+        if request.getsockopt(socket.SOL_SOCKET, socket.SO_LINGER, len(_RESET)) == _RESET:
+            self.close_request(request)
+        else:
+            super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that went away is no error; anything else is told with its traceback."""
@@ -115,12 +128,19 @@ class _Connection(BaseHTTPRequestHandler):
         def start_response(status: str, headers: list[tuple[str, str]], _: Any = None) -> Any:
             said[:] = [status, headers]
 
-        parts = self.server.app(self._environ(body), start_response)
+        environ = self._environ(body)
+        parts = self.server.app(environ, start_response)
         try:
             content = b"".join(parts)
         finally:
             if hasattr(parts, "close"):
                 parts.close()
+        lost = environ.get(LOST)
+        if lost == "reply":
+            self.close_connection = True
+            return
+        if lost == "rest":
+            content = content[: len(content) // 2]
         code, _, phrase = said[0].partition(" ")
         self.send_response(int(code), phrase)
         for name, value in said[1]:
@@ -130,6 +150,15 @@ class _Connection(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(content)
+        if lost == "rest":
+            self._reset()
+
+    def _reset(self) -> None:
+        """Breaks the connection off once what was written has had time to arrive."""
+        self.wfile.flush()
+        time.sleep(_ON_ITS_WAY)
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        self.close_connection = True
 
     def _environ(self, body: bytes) -> dict[str, Any]:
         target = urlsplit(self.path)
