@@ -5,6 +5,7 @@
     │              · NotSupported · TooCostly
     ├─ Denied      NotAuthenticated · NotPermitted
     ├─ EhrFailure  EhrUnavailable (retry) · EhrRejected (park) · EhrVersionMismatch (plan again)
+    ├─ StoreFull    (nothing was stored; works again once there is room)
     └─ Misconfigured (start-up only)
 
 Which HTTP status each becomes is decided in one place, ``interactions/outcomes.py``.
@@ -184,6 +185,12 @@ class EhrVersionMismatch(EhrFailure):
     """The EHR's copy changed since we last saw it; decide again from its current version."""
 
     code = "conflict"
+
+
+class StoreFull(FhirplanError):
+    """The disk under the database is full or fails; the transaction was undone and nothing of it is stored."""
+
+    code = "no-store"
 
 
 class Misconfigured(FhirplanError):

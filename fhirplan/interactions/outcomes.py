@@ -21,6 +21,7 @@ from fhirplan.errors import (
     NotFound,
     NotSupported,
     Refused,
+    StoreFull,
     TooCostly,
     VersionMismatch,
 )
@@ -73,6 +74,7 @@ STATUS: Final[tuple[tuple[type[FhirplanError], int], ...]] = (
     (Refused, 400),
     (EhrUnavailable, 503),
     (EhrFailure, 502),
+    (StoreFull, 507),
 )
 
 

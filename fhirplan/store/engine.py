@@ -184,6 +184,8 @@ class Database:
                     kept.driver.execute("ROLLBACK")
                 if self.dialect == "postgresql":
                     _raise_collision(error)
+                else:
+                    sqlite.raise_full(error)
                 raise
         finally:
             kept.open = None

@@ -8,7 +8,7 @@ import sqlite3
 from pathlib import Path
 from typing import Final
 
-from fhirplan.errors import Misconfigured
+from fhirplan.errors import Misconfigured, StoreFull
 
 # Milliseconds that SQLite waits for a lock held by a program outside ours, such as a backup.
 BUSY_TIMEOUT: Final = 30_000
@@ -18,6 +18,7 @@ AUTOCHECKPOINT: Final = 10_000
 # KiB of pages kept by each connection.
 CACHE: Final = 16_000
 _STATEMENTS: Final = 512
+_FULL: Final = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
 
 
 def path_of(url: str) -> Path:
@@ -28,6 +29,16 @@ def path_of(url: str) -> Path:
             "database_url is no SQLite file. Write sqlite:///FILE, with a fourth slash for an absolute path."
         )
     return Path(file).absolute()
+
+
+def raise_full(error: BaseException) -> None:
+    """Raises StoreFull in place of what the driver says when the disk has no room or fails; else returns."""
+    code = getattr(error, "sqlite_errorcode", None)
+    if isinstance(error, sqlite3.OperationalError) and code is not None and code & 0xFF in _FULL:
+        raise StoreFull(
+            "There is no room left on the server's disk, so nothing of this was stored. Tell the server's operator, "
+            "and send it again later; what was stored before is safe and can be read."
+        ) from error
 
 
 def connect(path: Path, *, create: bool = False) -> sqlite3.Connection:
