@@ -12,7 +12,7 @@ from typing import Any, Final, cast
 
 import click
 
-from fhirplan.errors import Issue, Misconfigured
+from fhirplan.errors import FhirplanError, Issue, Misconfigured
 from fhirplan.fhir import codec
 from fhirplan.validation import repairs, texts
 from fhirplan.validation.validate import Policy, Validator
@@ -136,8 +136,7 @@ def _entries(text: bytes) -> list[tuple[int, dict[str, Any]]] | None:
     """The resources of a Bundle with the numbers of their entries, None when the text is no Bundle."""
     try:
         bundle = codec.loads(text)
-    except Exception as error:  # noqa: BLE001 - what is wrong with the text is told when it is validated
-        del error
+    except FhirplanError:  # what is wrong with the text is told when it is validated
         return None
     if not isinstance(bundle, dict) or bundle.get("resourceType") != "Bundle":
         return None
@@ -216,7 +215,7 @@ def _as_outcome(result: Result) -> str:
     return codec.dumps(outcome(result.issues)).decode()
 
 
-def _shown(results_: Iterator[Result], total: int, format_: str) -> Iterator[Result]:
+def _shown(results_: Iterator[Result], total: int) -> Iterator[Result]:
     """Passes results on, with a progress bar on standard error when that is a terminal and there are many."""
     if not sys.stderr.isatty() or total < 20:
         yield from results_
@@ -224,10 +223,11 @@ def _shown(results_: Iterator[Result], total: int, format_: str) -> Iterator[Res
     from rich.console import Console
     from rich.progress import Progress
 
-    with Progress(console=Console(stderr=True), transient=True) as bar:
+    # No thread of its own: the workers are forked while the bar is shown.
+    with Progress(console=Console(stderr=True), transient=True, auto_refresh=False) as bar:
         task = bar.add_task("Validating", total=total)
-        for result in results_:
-            bar.advance(task)
+        for count, result in enumerate(results_, 1):
+            bar.update(task, completed=count, refresh=count % _CHUNK == 0)
             yield result
 
 
@@ -287,7 +287,7 @@ def command(
     work = list(jobs(paths, each_entry))
     run = Run(validator, profiles, cast(Policy, policy), fix)
     done: list[Result] = []
-    for result in _shown(results(run, work), len(work), format_):
+    for result in _shown(results(run, work), len(work)):
         if format_ == "json":
             click.echo(_as_json(result))
         elif format_ == "outcome":

@@ -132,12 +132,6 @@ def resource_types() -> frozenset[str]:
     return frozenset(name for name, (kind, _, abstract) in _index().items() if kind == "resource" and not abstract)
 
 
-@cache
-def primitive_types() -> frozenset[str]:
-    """The names of the primitive types, with ``xhtml``."""
-    return frozenset(name for name, (kind, _, _) in _index().items() if kind == "primitive-type")
-
-
 def kind(name: str) -> str:
     """resource, complex-type or primitive-type; "" for a name that R4 does not have."""
     found = _index().get(name)

@@ -17,7 +17,6 @@ from fhirplan.validation.references import type_names
 
 _SHORT: Final = {"CodeableConcept": shortcuts.concept, "Coding": shortcuts.coding}
 _NESTED: Final = frozenset({"Resource", "DomainResource"})
-_NO_ENTRIES: Final = frozenset({"Resource", "DomainResource", "Element", "BackboneElement"})
 
 
 class Services(Protocol):

@@ -49,7 +49,19 @@ def shown(value: Any) -> str:
 class Scope:
     """One resource on the walk: the one given, one contained in it, or one in a Bundle's entry."""
 
-    __slots__ = ("context", "entries", "fragments", "full_url", "ids", "incomplete", "later", "parent", "place", "resource", "root")
+    __slots__ = (
+        "context",
+        "entries",
+        "fragments",
+        "full_url",
+        "ids",
+        "incomplete",
+        "later",
+        "parent",
+        "place",
+        "resource",
+        "root",
+    )
 
     def __init__(self, resource: dict[str, Any], place: Place, parent: Scope | None, root: dict[str, Any]) -> None:
         self.resource = resource

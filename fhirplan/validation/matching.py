@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
-
-Predicate = Callable[[Any], bool | None]
-"""Whether a value matches; None where that cannot be told offline."""
-
-_SCALARS: Final = (str, bool, int)
+from typing import Any
 
 
 def fixed_value(element: dict[str, Any]) -> tuple[str, Any] | None:

@@ -6,7 +6,7 @@ same invariants is not run.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final
 
@@ -217,9 +217,6 @@ def _fragments(value: Any) -> frozenset[str]:
         elif type(item) is str and item[:1] == "#":
             found.add(item)
     return frozenset(found)
-
-
-Native = Callable[[dict[str, Any], Place, Findings], None]
 
 
 def duplicate_ids(scope: Scope, findings: Findings) -> None:

@@ -181,7 +181,9 @@ def _reach(path: list[tuple[str, str]]) -> Callable[[Item, Findings], list[Item]
         for kind, argument in path:
             following: list[Item] = []
             for value, place, type_ in at:
-                if kind == "child":
+                if type(value) is _Unknown:
+                    following.append((value, place, type_))  # what is inside it is not known either
+                elif kind == "child":
                     following.extend(children(value, argument, place))
                 elif kind == "extension":
                     following.extend(
@@ -332,7 +334,12 @@ def _exists(nodes: list[Node], reach: Callable[[Item, Findings], list[Item]]) ->
     never = any(str(node.element.get("max", "*")) == "0" for node in nodes)
     if must == never:
         return None
-    return lambda item, findings: bool(reach(item, findings)) is must
+
+    def test(item: Item, findings: Findings) -> bool | None:
+        found = reach(item, findings)
+        return None if any(type(value) is _Unknown for value, _, _ in found) else bool(found) is must
+
+    return test
 
 
 def _of_type(nodes: list[Node], reach: Callable[[Item, Findings], list[Item]]) -> Test | None:

@@ -92,7 +92,7 @@ def missing(name: str, place: Place, findings: Findings, url: str) -> None:
     """Says that an element must be given."""
     findings.error(
         "required",
-        f"{expression(place).rpartition('.')[2] or name}.{name} is missing. It must be given.",
+        f"{name} is missing. It must be given.",
         (place, name, -1),
         "cm-card",
         url,

@@ -2,6 +2,7 @@
 
 import copy
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import given, settings
@@ -53,6 +54,15 @@ def test_a_million_characters_are_read_in_no_time(plain, plan):
     plan["instantiatesUri"] = ["x" * 1_000_000]
     plain.validate(plan, policy="base")
     assert time.process_time() - before < 5
+
+
+def test_threads_that_start_together_find_the_same(plan):
+    validator = Validator.load()
+    plan.update(status="nope", subject={"reference": "Group/1"}, activity=[{"detail": {"status": "x"}}])
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: validator.validate(plan), range(64)))
+    assert len(answers[0]) > 5
+    assert all(answer == answers[0] for answer in answers)
 
 
 def test_the_same_input_is_not_changed(ours, plan):

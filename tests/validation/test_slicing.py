@@ -169,3 +169,37 @@ def test_a_slice_of_a_slice(with_definitions, sliced, element, plan, errors):
     plan["category"] = [{**coding("a"), "text": "named"}]
     found = errors(validator.validate(plan, [one["url"]], policy="base"))
     assert ("cm-slice", "structure", "CarePlan.category") in found
+
+
+def test_what_stands_in_a_target_that_is_not_here_is_not_held_against_it(
+    with_definitions, profile, element, plan, errors
+):
+    one = profile(
+        "CarePlan",
+        element(
+            "CarePlan.goal",
+            slicing={"discriminator": [{"type": "value", "path": "resolve().lifecycleStatus"}], "rules": "open"},
+        ),
+        element(
+            "CarePlan.goal:active",
+            min=1,
+            max="1",
+            type=[{"code": "Reference", "targetProfile": ["http://example.org/StructureDefinition/active"]}],
+        ),
+        name="plan",
+    )
+    active = profile("Goal", element("Goal.lifecycleStatus", fixedCode="active"), name="active")
+    validator = with_definitions(one, active)
+    plan["goal"] = [{"reference": "Goal/elsewhere"}]
+    assert errors(validator.validate(plan, [one["url"]], policy="base")) == []
+    goal = {
+        "resourceType": "Goal",
+        "id": "g",
+        "lifecycleStatus": "planned",
+        "description": {"text": "Walk"},
+        "subject": {"reference": "Patient/p"},
+    }
+    plan.update(contained=[goal], goal=[{"reference": "#g"}])
+    assert ("cm-slice", "required", "CarePlan.goal") in errors(validator.validate(plan, [one["url"]], policy="base"))
+    goal["lifecycleStatus"] = "active"
+    assert errors(validator.validate(plan, [one["url"]], policy="base")) == []

@@ -78,6 +78,12 @@ def test_what_is_repaired_is_valid(plain, plan):
     assert plain.validate(made, policy="base") == ()
 
 
+def test_a_misspelled_name_is_put_right(plain, plan):
+    plan["Title"] = "A plan"
+    made, count = repairs.apply(plan, plain.validate(plan, policy="base"))
+    assert (count, made["title"], "Title" in made) == (1, "A plan", False)
+
+
 @pytest.mark.parametrize(
     ("text", "codes", "meant"),
     [
