@@ -41,7 +41,7 @@ class ExactDecimal(Decimal):
         return exact
 
 
-class _Duplicate(Exception):  # noqa: N818 - carries a key from the parser's hook to the message, never escapes
+class _Duplicate(Exception):
     def __init__(self, key: str) -> None:
         self.key = key
 
@@ -112,7 +112,7 @@ def loads(text: str | bytes, *, max_depth: int = MAX_DEPTH) -> Json:
         raise _malformed("There is more text after the end of the JSON value.", text, end)
     if "\\u" in text and _has_lone_surrogate(value):
         raise _malformed("A string holds half of a surrogate pair, which is no character.", text, 0)
-    if text.count("{") + text.count("[") > max_depth and _depth(value) > max_depth:
+    if isinstance(value, dict | list) and text.count("{") + text.count("[") > max_depth and _depth(value) > max_depth:
         raise _too_deep(max_depth)
     return value
 
@@ -204,15 +204,17 @@ def _too_deep(limit: int) -> TooCostly:
 
 
 def _depth(value: Json) -> int:
-    deepest, waiting = 0, [(value, 1)]
-    while waiting:
-        item, depth = waiting.pop()
-        deepest = max(deepest, depth)
-        if isinstance(item, dict):
-            waiting.extend((child, depth + 1) for child in item.values() if isinstance(child, dict | list))
-        elif isinstance(item, list):
-            waiting.extend((child, depth + 1) for child in item if isinstance(child, dict | list))
-    return deepest
+    """How deep a value is nested, counted level by level, which is the fastest way found."""
+    level, depth = [value], 0
+    while level:
+        depth += 1
+        level = [
+            child
+            for item in level
+            for child in (item.values() if item.__class__ is dict else item)
+            if child.__class__ is dict or child.__class__ is list
+        ]
+    return depth
 
 
 def _has_lone_surrogate(value: Json) -> bool:
