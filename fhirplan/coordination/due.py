@@ -2,41 +2,52 @@
 
 from __future__ import annotations
 
-import calendar
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from datetime import time as clock_time
-from typing import Any, Final
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from fhirplan.fhir import reference
+from fhirplan.coordination.elements import (
+    child,
+    code,
+    extension_targets,
+    is_open,
+    local,
+    moment,
+    objects,
+    targets,
+    word,
+)
+from fhirplan.coordination.vocabulary import (
+    BLOCKED_BY,
+    BUSINESS_STATUS,
+    FINISHED,
+    GRAVE,
+    NOT_WORK,
+    SOON,
+    TASK_TYPE,
+    TERMINAL,
+    WAITING,
+)
 from fhirplan.fhir.codec import Resource
 
-TERMINAL: Final = frozenset({"completed", "rejected", "cancelled", "failed", "entered-in-error"})
-WAITING: Final = frozenset(
-    {
-        "awaiting-owner",
-        "awaiting-authorization",
-        "awaiting-information",
-        "awaiting-patient",
-        "awaiting-provider",
-        "awaiting-transport",
-        "waitlisted",
-    }
-)
-SOON: Final = timedelta(hours=48)
-GRAVE: Final = frozenset({"urgent", "asap", "stat"})
-NOT_WORK: Final = frozenset({"manage-transition", "acknowledge-change"})
-BLOCKED_BY: Final = "http://fhirplan.dev/fhir/StructureDefinition/cm-blocked-by"
-TASK_TYPE: Final = "http://fhirplan.dev/fhir/CodeSystem/cm-task-type"
-BUSINESS_STATUS: Final = "http://fhirplan.dev/fhir/CodeSystem/cm-business-status"
-_FINISHED: Final = {
-    "ServiceRequest": ("status", {"completed", "revoked"}),
-    "CommunicationRequest": ("status", {"completed"}),
-    "Appointment": ("status", {"fulfilled", "cancelled", "noshow"}),
-    "Task": ("status", TERMINAL),
-}
+__all__ = [
+    "BLOCKED_BY",
+    "BUSINESS_STATUS",
+    "GRAVE",
+    "NOT_WORK",
+    "SOON",
+    "TASK_TYPE",
+    "TERMINAL",
+    "WAITING",
+    "TaskState",
+    "code",
+    "due_time",
+    "is_work",
+    "moment",
+    "task_state",
+    "tasks_of",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,27 +64,31 @@ class TaskState:
     blocked_by: tuple[str, ...] = ()
 
 
-def task_state(task: Resource, known: Mapping[str, Resource], now: datetime, zone: ZoneInfo) -> TaskState:
-    """The state of a task. ``known`` maps references such as ``Task/1`` to what is stored under them."""
-    status = task.get("status")
-    is_open = status not in TERMINAL and status != "draft"
+def task_state(
+    task: Resource, known: Mapping[str, Resource], now: datetime, zone: ZoneInfo, plan: Resource | None = None
+) -> TaskState:
+    """The state of a task. ``known`` maps references such as ``Task/1`` to what is stored under them.
+
+    With ``plan`` the task is seen as part of that plan and of no other; without, each plan it hangs from counts.
+    """
+    opened = is_open(task)
     due = due_time(task, zone)
     holding = tuple(ref for ref in _blockers(task) if not _finished(known.get(ref)))
-    blocked = is_open and (
-        status == "on-hold"
+    blocked = opened and (
+        task.get("status") == "on-hold"
         or code(task.get("businessStatus"), BUSINESS_STATUS) in WAITING
         or bool(holding)
-        or any(item.get("status") == "on-hold" for item in _above(task, known))
+        or any(item.get("status") == "on-hold" for item in _above(task, known, plan))
     )
-    overdue = is_open and due is not None and due < now
+    overdue = opened and due is not None and due < now
     return TaskState(
         due=due,
-        open=is_open,
-        planned=status == "draft",
+        open=opened,
+        planned=task.get("status") == "draft",
         overdue=overdue,
-        due_soon=is_open and not overdue and due is not None and due <= now + SOON,
+        due_soon=opened and not overdue and due is not None and due <= now + SOON,
         blocked=blocked,
-        unassigned=is_open and not task.get("owner"),
+        unassigned=opened and not task.get("owner"),
         blocked_by=holding if blocked else (),
     )
 
@@ -86,91 +101,52 @@ def is_work(task: Resource) -> bool:
 def tasks_of(plan_id: str, resources: Iterable[Resource]) -> list[Resource]:
     """The tasks of a plan: based on it, on one of its service requests, or part of such a task."""
     resources = list(resources)
-    wanted = {f"CarePlan/{plan_id}"}
-    wanted |= {
-        f"ServiceRequest/{item['id']}"
+    bases = {f"CarePlan/{plan_id}"}
+    bases |= {
+        local(item)
         for item in resources
-        if item["resourceType"] == "ServiceRequest" and wanted & _references(item.get("basedOn"))
+        if item["resourceType"] == "ServiceRequest" and bases & set(targets(item.get("basedOn")))
     }
     tasks = [item for item in resources if item["resourceType"] == "Task" and item.get("status") != "entered-in-error"]
-    found: dict[str, Resource] = {}
-    grown = True
-    while grown:
-        parents = wanted | {f"Task/{id_}" for id_ in found}
-        added = {
-            item["id"]: item
-            for item in tasks
-            if item["id"] not in found
-            and parents & (_references(item.get("basedOn")) | _references(item.get("partOf")))
-        }
-        found.update(added)
-        grown = bool(added)
+    parts: dict[str, list[Resource]] = {}
+    for item in tasks:
+        for parent in targets(item.get("partOf")):
+            parts.setdefault(parent, []).append(item)
+    found = {local(item): item for item in tasks if bases & set(targets(item.get("basedOn")))}
+    waiting = list(found)
+    while waiting:
+        for item in parts.get(waiting.pop(), ()):
+            if local(item) not in found:
+                found[local(item)] = item
+                waiting.append(local(item))
     return list(found.values())
 
 
 def due_time(task: Resource, zone: ZoneInfo) -> datetime | None:
     """When a task is due: restriction.period.end; a date without time means the end of that day in ``zone``."""
-    restriction = task.get("restriction")
-    period = restriction.get("period") if isinstance(restriction, dict) else None
-    return moment(period.get("end"), zone) if isinstance(period, dict) else None
-
-
-def moment(text: Any, zone: ZoneInfo) -> datetime | None:
-    """The last moment that a FHIR date or dateTime means, in ``zone``; None when it is no date."""
-    if not isinstance(text, str):
-        return None
-    try:
-        if "T" in text:
-            read = datetime.fromisoformat(text)
-            return read.astimezone(zone) if read.tzinfo else read.replace(tzinfo=zone)
-        year, month, day = ([int(part) for part in text.split("-")] + [0, 0])[:3]
-        month = month or 12
-        day = day or calendar.monthrange(year, month)[1]
-        return datetime.combine(datetime(year, month, day), clock_time(23, 59, 59), zone)
-    except ValueError:
-        return None
-
-
-def code(concept: Any, system: str) -> str:
-    """The code of that system in a CodeableConcept, or ""."""
-    codings = concept.get("coding") if isinstance(concept, dict) else None
-    for item in codings if isinstance(codings, list) else ():
-        if isinstance(item, dict) and item.get("system") == system:
-            return str(item.get("code") or "")
-    return ""
-
-
-def _references(value: Any) -> set[str]:
-    found = set()
-    for item in value if isinstance(value, list) else [value]:
-        if isinstance(item, dict) and (target := reference.parse(item.get("reference"))):
-            found.add(target.local)
-    return found
+    return moment(child(task, "restriction", "period", "end"), zone)
 
 
 def _blockers(task: Resource) -> list[str]:
-    found = []
-    for item in task.get("extension") or ():
-        if isinstance(item, dict) and item.get("url") == BLOCKED_BY:
-            found.extend(sorted(_references(item.get("valueReference"))))
-    return found
+    return list(extension_targets(task, BLOCKED_BY))
 
 
-def _above(task: Resource, known: Mapping[str, Resource]) -> list[Resource]:
-    """The plans and parent tasks that a task hangs from, directly or through a service request."""
-    refs = _references(task.get("partOf")) | _references(task.get("basedOn"))
-    for ref in [item for item in refs if item.startswith("ServiceRequest/")]:
-        refs |= _references(known.get(ref, {}).get("basedOn"))
-    return [known[ref] for ref in refs if ref in known and not ref.startswith("ServiceRequest/")]
+def _above(task: Resource, known: Mapping[str, Resource], plan: Resource | None) -> list[Resource]:
+    """The parent tasks that a task is part of, and the plan or plans it hangs from."""
+    refs = set(targets(task.get("partOf")))
+    if plan is not None:
+        return [plan, *(known[ref] for ref in refs if ref in known)]
+    bases = set(targets(task.get("basedOn")))
+    for ref in [item for item in bases if item.startswith("ServiceRequest/")]:
+        bases |= set(targets(child(known.get(ref), "basedOn")))
+    return [known[ref] for ref in refs | bases if ref in known and not ref.startswith("ServiceRequest/")]
 
 
-def _finished(target: Resource | None) -> bool:
+def _finished(blocker: Resource | None) -> bool:
     """Whether what blocks a task is over; something unknown to us is taken to hold it still."""
-    if target is None:
+    if blocker is None:
         return False
-    kind = target["resourceType"]
+    kind = blocker["resourceType"]
     if kind == "Condition":
-        codings = (target.get("clinicalStatus") or {}).get("coding") or [{}]
-        return any(item.get("code") in {"inactive", "remission", "resolved"} for item in codings)
-    element, values = _FINISHED.get(kind, ("status", TERMINAL))
-    return target.get(element) in values
+        return any(word(item, "code") in FINISHED[kind] for item in objects(child(blocker, "clinicalStatus", "coding")))
+    return word(blocker) in FINISHED.get(kind, TERMINAL)
