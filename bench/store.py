@@ -65,13 +65,39 @@ def plan(number: int, status: str) -> dict[str, Any]:
         "category": [category],
         "subject": {"reference": f"Patient/p{number}"},
         "period": {"start": "2026-03-02"},
-        "goal": [{"reference": f"Goal/g{number}-{place}"} for place in range(4)],
+        "goal": [{"reference": f"Goal/g{number}-{place}"} for place in range(GOALS)],
+        "careTeam": [{"reference": f"CareTeam/team{number}"}],
         "description": "Back home after heart failure, with weight and medicines under control. " * 40,
     }
 
 
+GOALS = 8
+# Patients whose goals and care teams are stored too: they are asked for with their plans.
+WITH_GOALS = 100
+
+
+def beside(number: int) -> list[Change]:
+    """The goals and the care team of the plans of a patient."""
+    patient = {"reference": f"Patient/p{number}"}
+    goals = [
+        {
+            "resourceType": "Goal",
+            "lifecycleStatus": "active",
+            "description": {"text": "Walk to the corner and back without rest. " * 10},
+            "subject": patient,
+            "target": [{"dueDate": "2026-05-01"}],
+        }
+    ] * GOALS
+    team = {"resourceType": "CareTeam", "status": "active", "subject": patient, "name": "Heart failure team " * 10}
+    made = [Change("create", "Goal", f"g{number}-{place}", goal) for place, goal in enumerate(goals)]
+    return [*made, Change("create", "CareTeam", f"team{number}", team)]
+
+
 def fill(database: Database, resources: int) -> None:
-    """One active and one completed plan and 23 tasks a patient."""
+    """One active and one completed plan and 23 tasks a patient, and goals and care teams for some."""
+    with database.write() as tx:
+        changes = [change for number in range(WITH_GOALS) for change in beside(number)]
+        commit(tx, "default", changes, now=1_780_000_000_000, origin=ORIGIN)
     changes = []
     for number in range(resources):
         place, patient = number % 25, number // 25
@@ -136,6 +162,11 @@ class Floor:
     def read(self) -> Any:
         return self.driver.execute(self.READ, ("default", "Task", "t77")).fetchone()
 
+    def plan_with_goals(self) -> Any:
+        """The ten resources, each by its key."""
+        ids = [("CarePlan", "c77-0"), ("CareTeam", "team77"), *(("Goal", f"g77-{place}") for place in range(GOALS))]
+        return [self.driver.execute(self.READ, ("default", *named)).fetchone() for named in ids]
+
     def write(self, count: int) -> None:
         run = self.driver.execute
         run("BEGIN IMMEDIATE")
@@ -190,7 +221,7 @@ def measure(folder: Path, resources: int) -> list[dict[str, Any]]:
     def find(type: str, parameters: Any, *pairs: tuple[str, str]) -> Callable[[], None]:
         def do() -> None:
             with database.read() as tx:
-                search(tx, "default", parse(type, parameters, pairs))
+                search(tx, "default", parse(type, parameters, pairs, types=CATALOG))
 
         return do
 
@@ -203,6 +234,30 @@ def measure(folder: Path, resources: int) -> list[dict[str, Any]]:
         (
             "a patient's active plan",
             micros(find("CarePlan", PLAN_PARAMETERS, ("patient", "p77"), ("status", "active"))),
+            None,
+        ),
+        (
+            "an active plan with goals and team, 10",
+            micros(
+                find(
+                    "CarePlan",
+                    PLAN_PARAMETERS,
+                    ("patient", "p77"),
+                    ("status", "active"),
+                    ("_include", "CarePlan:goal"),
+                    ("_include", "CarePlan:care-team"),
+                )
+            ),
+            micros(floor.plan_with_goals),
+        ),
+        (
+            "tasks by their plan's patient (chain)",
+            micros(find("Task", TASK_PARAMETERS, ("based-on:CarePlan.patient", "p77"))),
+            None,
+        ),
+        (
+            "requested by due time, 10",
+            micros(find("Task", TASK_PARAMETERS, ("status", "requested"), ("_sort", "due"), ("_count", "10"))),
             None,
         ),
         ("a patient's 23 tasks", micros(find("Task", TASK_PARAMETERS, ("patient", "p77"))), None),

@@ -12,6 +12,7 @@ from typing import Final
 from fhirplan.fhir.codec import dumps
 
 _MATCH: Final = b',"search":{"mode":"match"}}'
+_INCLUDE: Final = b',"search":{"mode":"include"}}'
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +45,26 @@ class Answer:
 
 
 def searchset(
-    base: str, found: Iterable[tuple[str, str, bytes]], links: Sequence[tuple[str, str]], total: int | None = None
+    base: str,
+    found: Iterable[tuple[str, str, bytes]],
+    links: Sequence[tuple[str, str]],
+    total: int | None = None,
+    *,
+    included: Iterable[tuple[str, str, bytes]] = (),
+    outcome: bytes = b"",
 ) -> bytes:
-    """A searchset Bundle of (type, id, resource JSON); ``links`` are (relation, url); ``total`` when it was counted."""
+    """A searchset Bundle of (type, id, resource JSON); ``links`` are (relation, url); ``total`` when it was counted.
+
+    ``included`` come after what was found; ``outcome`` is the JSON of an OperationOutcome about the search itself.
+    """
     prefix = b'{"fullUrl":' + dumps(f"{base}/")[:-1]
     entries = [
-        b"%b%b/%b%b%b%b" % (prefix, type_.encode(), id_.encode(), b'","resource":', body, _MATCH)
-        for type_, id_, body in found
+        b"%b%b/%b%b%b%b" % (prefix, type_.encode(), id_.encode(), b'","resource":', body, mode)
+        for listed, mode in ((found, _MATCH), (included, _INCLUDE))
+        for type_, id_, body in listed
     ]
+    if outcome:
+        entries.append(b'{"resource":%b,"search":{"mode":"outcome"}}' % outcome)
     return _bundle(b"searchset", links, total, entries)
 
 

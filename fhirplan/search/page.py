@@ -10,9 +10,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from fhirplan.errors import InvalidSearch
+import msgspec
 
-_LAYOUT: Final = struct.Struct(">qq8s")
+from fhirplan.errors import InvalidSearch
+from fhirplan.search.definitions import SearchParameter
+
+Key = int | float | str | None
+
+_CHECK: Final = 8
 _WRONG: Final = (
     "_page is not a page of this search: it was changed, cut or taken from another one. Start again without _page."
 )
@@ -20,15 +25,25 @@ _WRONG: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """The last resource of a page: its ``rid`` and, in milliseconds, when it was updated."""
+    """The last resource of a page: its ``rid``, and its value for each key of the order, None where it has none."""
 
-    updated: int
     rid: int
+    keys: tuple[Key, ...] = ()
+
+
+_decoder: Final = msgspec.msgpack.Decoder(tuple[int, tuple[Key, ...]])
+
+
+def kind_of(parameter: SearchParameter) -> type | tuple[type, ...]:
+    """What the values of a key are."""
+    if parameter.type == "date":
+        return int
+    return (int, float) if parameter.type in ("number", "quantity") else str
 
 
 def digest(type: str, pairs: Iterable[tuple[str, str]]) -> str:
     """What a search is, in short: the same for the same type and parameters in the same order."""
-    made = hashlib.blake2b(type.encode(), digest_size=16)
+    made = hashlib.blake2b(type.encode("utf-8", "surrogatepass"), digest_size=16)
     for pair in pairs:
         for text in pair:
             data = text.encode("utf-8", "surrogatepass")
@@ -38,23 +53,29 @@ def digest(type: str, pairs: Iterable[tuple[str, str]]) -> str:
 
 def write(position: Position, search: str) -> str:
     """The cursor of the page after ``position`` in the search of that digest."""
-    packed = _LAYOUT.pack(position.updated, position.rid, _check(position, search))
-    return base64.urlsafe_b64encode(packed).decode()
+    packed = msgspec.msgpack.encode((position.rid, position.keys))
+    return base64.urlsafe_b64encode(_check(packed, search) + packed).decode().rstrip("=")
 
 
 def read(cursor: str, search: str) -> Position:
     """The position a cursor stands for. Raises InvalidSearch when it was not made by ``write`` for this search."""
     try:
-        packed = base64.b64decode(cursor.encode("ascii"), altchars=b"-_", validate=True)
-        updated, rid, check = _LAYOUT.unpack(packed)
-    except (ValueError, binascii.Error, struct.error):
-        raise InvalidSearch(_WRONG, expression="_page") from None
-    position = Position(updated, rid)
-    if check != _check(position, search):
-        raise InvalidSearch(_WRONG, expression="_page")
+        whole = base64.b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+        check, packed = whole[:_CHECK], whole[_CHECK:]
+        rid, keys = _decoder.decode(packed)
+    except (ValueError, binascii.Error, msgspec.DecodeError):
+        raise wrong() from None
+    position = Position(rid, keys)
+    # A text that is decoded alike but spelled otherwise is none of ours either.
+    if check != _check(packed, search) or write(position, search) != cursor or not -(2**63) <= rid < 2**63:
+        raise wrong()
     return position
 
 
-def _check(position: Position, search: str) -> bytes:
-    text = f"{search} {position.updated} {position.rid}"
-    return hashlib.blake2b(text.encode(), digest_size=8).digest()
+def wrong() -> InvalidSearch:
+    """The error about a cursor that is none of this search."""
+    return InvalidSearch(_WRONG, expression="_page")
+
+
+def _check(packed: bytes, search: str) -> bytes:
+    return hashlib.blake2b(search.encode() + b" " + packed, digest_size=_CHECK).digest()

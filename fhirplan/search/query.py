@@ -1,131 +1,100 @@
 """Reads the parameters of a search into a Query, or says which of them is wrong and what the type supports.
 
-Nothing is ignored: an unknown parameter, modifier or malformed value raises InvalidSearch (R4 section 3.1.1).
+Nothing is ignored: an unknown parameter, modifier or malformed value raises InvalidSearch (R4 section 3.1.1). With
+``lenient`` an unknown parameter or modifier is passed over, and the Query says so.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from decimal import Decimal
-from typing import Final, Literal
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
 
 from fhirplan.errors import InvalidSearch, TooCostly
-from fhirplan.fhir.dates import Span, span
-from fhirplan.fhir.reference import ID as ID_PATTERN
-from fhirplan.fhir.reference import parse as parse_reference
-from fhirplan.search import page
-from fhirplan.search.definitions import DATE_PREFIXES, LAST_UPDATED, NUMBER_PREFIXES, SearchParameter
-from fhirplan.search.values import LONGEST, folded, key
+from fhirplan.search import filters, page, results
+from fhirplan.search.conditions import DEFAULTS, Codes, Context, Limits, UnknownParameter, criterion
+from fhirplan.search.criteria import (
+    KINDS,
+    Condition,
+    Criterion,
+    DateValue,
+    NumberValue,
+    QuantityValue,
+    ReferenceValue,
+    Some,
+    StringValue,
+    TokenValue,
+    UriValue,
+    Value,
+    weight,
+)
+from fhirplan.search.definitions import LAST_UPDATED, RESULTS, Searchable, SearchParameter
+from fhirplan.search.literals import invalid, shown
+from fhirplan.search.results import WHOLE, Include, Shown, SortKey, Total
+from fhirplan.search.values import LONGEST
+from fhirplan.search.words import Words, words
 
-Sort = Literal["stored", "updated", "-updated"]
+__all__ = [
+    "RESULTS",
+    "Codes",
+    "Compartment",
+    "Condition",
+    "Criterion",
+    "DateValue",
+    "Include",
+    "Limits",
+    "NumberValue",
+    "QuantityValue",
+    "Query",
+    "ReferenceValue",
+    "Shown",
+    "SortKey",
+    "StringValue",
+    "TokenValue",
+    "UnknownParameter",
+    "UriValue",
+    "Value",
+    "Words",
+    "parse",
+    "parse_types",
+]
 
-RESULT_PARAMETERS: Final = ("_count", "_sort", "_total", "_summary", "_page")
-SORTS: Final = ("_lastUpdated", "-_lastUpdated")
 # About the form of the answer, not about the search; whoever speaks HTTP reads them.
 _FORM: Final = frozenset({"_format", "_pretty"})
 _EQUALITY: Final = frozenset({"token", "reference", "uri"})
-_COUNT: Final = re.compile(r"\d{1,18}", re.ASCII)
-_PREFIXED: Final = re.compile(r"(eq|ne|gt|lt|ge|le|sa|eb|ap)?(.*)", re.DOTALL)
-_NUMBER: Final = re.compile(r"-?\d{1,400}(\.\d{1,400})?([eE][+-]?\d{1,3})?", re.ASCII)
-_APART: Final = re.compile(r"(?:\\.|[^\\])", re.DOTALL)
-_ESCAPED: Final = re.compile(r"\\([\\,$|])")
 
 
 @dataclass(frozen=True, slots=True)
-class TokenValue:
-    """``system`` None stands for any, "" for none; ``code`` None for any code in the system."""
+class Compartment:
+    """Only what refers to ``type``/``id`` by one of the parameters ``codes`` of the searched type."""
 
-    system: str | None
-    code: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class ReferenceValue:
-    """Type and id; ``type`` None for any type, "" where ``id`` is a whole url."""
-
-    type: str | None
+    type: str
     id: str
-
-
-@dataclass(frozen=True, slots=True)
-class DateValue:
-    """A span of time and how to compare with it."""
-
-    prefix: str
-    span: Span
-
-
-@dataclass(frozen=True, slots=True)
-class StringValue:
-    """A beginning, folded."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class UriValue:
-    """A whole uri."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class NumberValue:
-    """A number and the span its digits stand for (``5.4`` is from 5.35 up to, without, 5.45)."""
-
-    prefix: str
-    exact: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True, slots=True)
-class QuantityValue:
-    """A number with a unit: ``system`` None for any, ``code`` "" for any; without system the code may be a unit."""
-
-    number: NumberValue
-    system: str | None
-    code: str
-
-
-Value = TokenValue | ReferenceValue | DateValue | StringValue | UriValue | NumberValue | QuantityValue
-
-
-@dataclass(frozen=True, slots=True)
-class Condition:
-    """A resource fulfils it when one of its values of the parameter matches one of ``values``."""
-
-    parameter: SearchParameter
-    values: tuple[Value, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How much one search may ask for."""
-
-    default_count: int = 50
-    max_count: int = 1000
-    max_values: int = 500
+    codes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A search: all ``conditions`` hold. ``pairs`` are its parameters as given, but for the page.
+    """A search: all ``conditions`` hold and all ``words`` are found. ``pairs`` are its parameters, but for the page.
 
-    ``count`` resources make a page (0: only the total is wanted), which begins after ``after``. ``digest`` binds
-    cursors to the search.
+    ``sort`` is empty for the order in which resources were first stored. ``count`` resources make a page (0: only the
+    total is wanted), which begins after ``after``. ``digest`` binds cursors to the search. ``ignored`` says which
+    parameters were passed over; ``pairs`` are without them.
     """
 
     type: str
-    conditions: tuple[Condition, ...]
-    sort: Sort
+    conditions: tuple[Criterion, ...]
+    sort: tuple[SortKey, ...]
     count: int
-    total: bool
+    total: Total
     after: page.Position | None
     digest: str
     pairs: tuple[tuple[str, str], ...]
+    includes: tuple[Include, ...] = ()
+    words: tuple[Words, ...] = ()
+    shown: Shown = WHOLE
+    max_included: int = 0
+    ignored: tuple[InvalidSearch, ...] = ()
 
 
 def parse(
@@ -133,224 +102,186 @@ def parse(
     parameters: Sequence[SearchParameter],
     pairs: Iterable[tuple[str, str]],
     *,
-    limits: Limits = Limits(),
+    limits: Limits = DEFAULTS,
     base: str = "",
+    types: Mapping[str, Searchable] | None = None,
+    codes: Codes | None = None,
+    compartment: Compartment | None = None,
+    lenient: bool = False,
 ) -> Query:
     """The search that ``pairs`` ask for, as decoded from a query string or a form.
 
-    ``parameters`` are those of the type. ``base`` is the url of our own FHIR endpoint, whose absolute references are
-    the same as relative ones. Raises InvalidSearch, with the parameter in the issue's ``expression``, and TooCostly
-    when more values are given than ``limits`` allows.
+    ``parameters`` are those of the type, ``types`` all that chains and includes may lead to, ``codes`` what knows
+    value sets and hierarchies. ``base`` is the url of our own FHIR endpoint, whose absolute references are the same
+    as relative ones. Raises InvalidSearch, with the parameter in the issue's ``expression``, and TooCostly when more
+    is asked than ``limits`` allows.
     """
+    context = Context(types or {}, codes, limits, base)
     given = [(name, text) for name, text in pairs if name not in _FORM]
+    bound = (compartment.type, compartment.id) if compartment is not None else ()
+    return _parsed(context, (type,), type, parameters, given, bound, compartment, lenient=lenient)
+
+
+def parse_types(
+    types: Mapping[str, Searchable],
+    pairs: Iterable[tuple[str, str]],
+    *,
+    limits: Limits = DEFAULTS,
+    base: str = "",
+    codes: Codes | None = None,
+    lenient: bool = False,
+) -> tuple[Query, ...]:
+    """A search over several types at once, one Query each: those that ``_type`` lists, or all of ``types``.
+
+    All of them must have the parameters. Raises as ``parse``, and InvalidSearch for a type that is not served.
+    """
+    context = Context(types, codes, limits, base)
+    given = [(name, text) for name, text in pairs if name not in _FORM]
+    listed = [item for name, text in given if name == "_type" for item in text.split(",")]
+    wrong = [item for item in listed if item not in types]
+    if wrong:
+        raise invalid("_type", f"_type={shown(wrong[0])} is not served here. Served are: {', '.join(sorted(types))}.")
+    chosen = tuple(dict.fromkeys(listed)) or tuple(types)
+    rest = [(name, text) for name, text in given if name != "_type"]
+    bound = ("_type", ",".join(chosen))
+    found = [
+        _parsed(context, chosen, item, types[item].parameters, rest, bound, None, lenient=lenient) for item in chosen
+    ]
+    kept = tuple(pair for pair in given if pair[0] == "_type")
+    if len({query.pairs for query in found}) > 1:
+        raise invalid("_type", "Not all of the types have the same parameters, so none can be passed over.")
+    return tuple(_with_types(query, kept) for query in found)
+
+
+def _with_types(query: Query, kept: tuple[tuple[str, str], ...]) -> Query:
+    return replace(query, pairs=(*kept, *query.pairs))
+
+
+def _parsed(
+    context: Context,
+    types: tuple[str, ...],
+    type: str,
+    parameters: Sequence[SearchParameter],
+    given: list[tuple[str, str]],
+    bound: Sequence[str],
+    compartment: Compartment | None,
+    *,
+    lenient: bool,
+) -> Query:
     known = {item.code: item for item in parameters}
-    results: dict[str, str] = {}
-    conditions: list[Condition] = []
+    read = _Read(context, types, type, known)
+    kept: list[tuple[str, str]] = []
+    ignored: list[InvalidSearch] = []
     for name, text in given:
-        if name in RESULT_PARAMETERS:
-            if name in results:
-                raise _invalid(name, f"{name} is given twice. Give it once.")
-            results[name] = text
-        else:
-            conditions.append(_condition(type, known, name, text, base))
-    values = sum(len(item.values) for item in conditions)
-    if values > limits.max_values:
-        raise TooCostly(f"The search names {values} values; at most {limits.max_values} are looked for at once.")
-    kept = tuple((name, text) for name, text in given if name != "_page")
-    digest = page.digest(type, kept)
-    only_count = _summary(results)
+        try:
+            read.take(name, text)
+        except UnknownParameter as error:
+            if not lenient:
+                raise
+            ignored.append(error)
+            continue
+        if name != "_page":
+            kept.append((name, text))
+    asked = sum(weight(item) for item in read.conditions)
+    if asked > context.limits.max_values:
+        raise TooCostly(
+            f"The search names {asked} values, steps to other resources counted in; at most "
+            f"{context.limits.max_values} are looked for at once."
+        )
+    conditions = [_within(compartment, known), *read.conditions] if compartment is not None else read.conditions
+    digest = page.digest(" ".join((type if len(types) == 1 else "", *bound)), kept)
+    return _query(read, conditions, digest, kept, ignored)
+
+
+def _query(
+    read: _Read,
+    conditions: list[Criterion],
+    digest: str,
+    kept: list[tuple[str, str]],
+    ignored: list[InvalidSearch],
+) -> Query:
+    given, limits = read.results, read.context.limits
+    results.contained(given)
+    shown_ = results.shown_of(given, read.types)
+    sort = results.order(given, read.known, since=_since(conditions))
+    only_count = shown_.summary == "count"
     return Query(
-        type,
+        read.type,
         tuple(conditions),
-        _sort(results, conditions),
-        0 if only_count else _count(results, limits),
-        _total(results) or only_count,
-        page.read(results["_page"], digest) if "_page" in results else None,
+        sort,
+        0 if only_count else results.count(given, limits),
+        results.total(given) or ("accurate" if only_count else ""),
+        _after(given, digest, sort),
         digest,
-        kept,
+        tuple(kept),
+        tuple(dict.fromkeys(read.includes)),
+        tuple(read.words),
+        shown_,
+        limits.max_included,
+        tuple(ignored),
     )
 
 
-def _condition(type: str, known: dict[str, SearchParameter], name: str, text: str, base: str) -> Condition:
-    code, colon, modifier = name.partition(":")
-    parameter = known.get(code)
-    if parameter is None:
-        hint = " Chained search (a dot in the name) is not offered." if "." in code else ""
-        offered = ", ".join(sorted([*known, *RESULT_PARAMETERS]))
-        raise _invalid(code, f"{type} has no search parameter {_shown(code)}.{hint} It has: {offered}.")
-    if colon and (parameter.type != "reference" or not modifier[:1].isupper()):
-        takes = "takes a type as modifier" if parameter.type == "reference" else "takes no modifier"
-        raise _invalid(code, f"The modifier :{_shown(modifier)} is not offered; {code} of {type} {takes}.")
-    parts = _split(text, ",")
-    if not all(parts):
-        raise _invalid(code, f"{code} has an empty value. Give it a value or leave it out.")
-    values: list[Value] = []
-    for part in parts:
-        values.extend(_values(parameter, part, modifier, base))
-    return Condition(parameter, tuple(values))
+def _after(given: Mapping[str, str], digest: str, sort: tuple[SortKey, ...]) -> page.Position | None:
+    if "_page" not in given:
+        return None
+    position = page.read(given["_page"], digest)
+    kinds = [page.kind_of(key.parameter) for key in sort for _ in range(key.width)]
+    if len(kinds) != len(position.keys) or not all(
+        key is None or isinstance(key, kind) for key, kind in zip(position.keys, kinds, strict=True)
+    ):
+        raise page.wrong()
+    return position
 
 
-def _values(parameter: SearchParameter, text: str, modifier: str, base: str) -> Sequence[Value]:
-    match parameter.type:
-        case "token":
-            return (_token(parameter, text),)
-        case "reference":
-            return _references(parameter, _plain(text), modifier, base)
-        case "date":
-            return (_date(parameter, _plain(text)),)
-        case "string":
-            return (_string(parameter, _plain(text)),)
-        case "uri":
-            return (UriValue(key(_plain(text))),)
-        case "number":
-            return (_number(parameter, _plain(text)),)
-        case "quantity":
-            return (_quantity(parameter, text),)
+class _Read:
+    """What has been read of the parameters so far."""
 
+    __slots__ = ("conditions", "context", "includes", "known", "results", "type", "types", "words")
 
-def _token(parameter: SearchParameter, text: str) -> TokenValue:
-    parts = [_plain(item) for item in _split(text, "|")]
-    if len(parts) > 2 or not any(parts):
-        raise _malformed(parameter, text, "code, system|code, |code or system|")
-    if len(parts) == 1:
-        return TokenValue(None, key(parts[0]))
-    system, code = parts
-    return TokenValue(key(system), key(code) if code else None)
+    def __init__(
+        self, context: Context, types: tuple[str, ...], type: str, known: Mapping[str, SearchParameter]
+    ) -> None:
+        self.context, self.types, self.type, self.known = context, types, type, known
+        self.results: dict[str, str] = {}
+        self.conditions: list[Criterion] = []
+        self.includes: list[Include] = []
+        self.words: list[Words] = []
 
-
-def _references(parameter: SearchParameter, text: str, modifier: str, base: str) -> Sequence[ReferenceValue]:
-    form = "an id, Type/id or a url"
-    if ID_PATTERN.fullmatch(text):
-        only = parameter.targets[0] if len(parameter.targets) == 1 else None
-        return (ReferenceValue(_target(parameter, modifier) if modifier else only, text),)
-    found = parse_reference(text)
-    if modifier and (found is None or found.type != modifier):
-        raise _malformed(parameter, text, f"an id of a {modifier}")
-    if found is not None and not found.server:
-        return (ReferenceValue(_target(parameter, found.type), found.id),)
-    if ":" not in text:
-        raise _malformed(parameter, text, form)
-    url = ReferenceValue("", key(text))
-    return (ReferenceValue(found.type, found.id), url) if found is not None and found.server == base else (url,)
-
-
-def _target(parameter: SearchParameter, type: str) -> str:
-    if parameter.targets and type not in parameter.targets:
-        allowed = ", ".join(parameter.targets)
-        raise _invalid(parameter.code, f"{parameter.code} cannot point to {_shown(type)}, only to: {allowed}.")
-    return type
-
-
-def _date(parameter: SearchParameter, text: str) -> DateValue:
-    prefix, rest = _prefixed(text)
-    found = span(rest)
-    if found is None:
-        raise _malformed(
-            parameter,
-            text,
-            "a date such as 2026, 2026-11, 2026-11-21 or 2026-11-21T18:49:00Z (a + in a url is written %2B), "
-            f"with or without one of {', '.join(DATE_PREFIXES)} before it",
-        )
-    return DateValue(prefix or "eq", found)
-
-
-def _string(parameter: SearchParameter, text: str) -> StringValue:
-    if len(text) > LONGEST:
-        raise _invalid(parameter.code, f"{parameter.code} has {len(text)} characters; at most {LONGEST} are compared.")
-    found = folded(text)
-    if not found:
-        raise _malformed(parameter, text, "the beginning of a text")
-    return StringValue(found)
-
-
-def _number(parameter: SearchParameter, text: str) -> NumberValue:
-    prefix, rest = _prefixed(text)
-    if not _NUMBER.fullmatch(rest) or (prefix and prefix not in NUMBER_PREFIXES):
-        allowed = f"a number, with or without one of {', '.join(NUMBER_PREFIXES)} before it"
-        raise _malformed(parameter, text, allowed)
-    exact = Decimal(rest)
-    exponent = exact.as_tuple().exponent
-    half = Decimal(5).scaleb(exponent - 1) if isinstance(exponent, int) else Decimal(0)
-    if prefix == "ap":
-        half = abs(exact) / 10
-    return NumberValue(prefix or "eq", float(exact), float(exact - half), float(exact + half))
-
-
-def _quantity(parameter: SearchParameter, text: str) -> QuantityValue:
-    parts = [_plain(item) for item in _split(text, "|")]
-    if len(parts) not in (1, 3):
-        raise _malformed(parameter, text, "number or number|system|code")
-    number = _number(parameter, parts[0])
-    if len(parts) == 1:
-        return QuantityValue(number, None, "")
-    return QuantityValue(number, key(parts[1]) if parts[1] else None, key(parts[2]))
-
-
-def _prefixed(text: str) -> tuple[str, str]:
-    found = _PREFIXED.fullmatch(text)
-    return (found[1] or "", found[2]) if found else ("", text)
-
-
-def _split(text: str, separator: str) -> list[str]:
-    """The parts between separators that have no backslash before them; escapes stay for ``_plain``."""
-    if "\\" not in text:
-        return text.split(separator)
-    parts, part = [], ""
-    for item in _APART.findall(text):
-        if item == separator:
-            parts.append(part)
-            part = ""
+    def take(self, name: str, text: str) -> None:
+        """Reads one parameter."""
+        word = name.partition(":")[0] if name.startswith(("_include", "_revinclude")) else name
+        if word in results.REPEATED:
+            self.includes.append(results.include(self.context, self.types, name, text))
+        elif name in results.NAMES:
+            if name in self.results:
+                raise invalid(name, f"{name} is given twice. Give it once.")
+            self.results[name] = text
+        elif name in ("_text", "_content"):
+            self.words.append(_words(name, text))
+        elif name == "_filter":
+            self.conditions.append(filters.read(self.context, self.type, self.known, text))
         else:
-            part += item
-    return [*parts, part]
+            self.conditions.append(criterion(self.context, self.type, self.known, name, text))
 
 
-def _plain(text: str) -> str:
-    return _ESCAPED.sub(r"\1", text) if "\\" in text else text
+def _words(name: str, text: str) -> Words:
+    any_of = tuple(words(item) for item in text.split(","))
+    if not all(any_of) or len(text) > LONGEST:
+        raise invalid(name, f"{name} is words, with a comma between alternatives, and at most {LONGEST} characters.")
+    return Words("_text" if name == "_text" else "_content", any_of)
 
 
-def _count(results: dict[str, str], limits: Limits) -> int:
-    text = results.get("_count")
-    if text is None:
-        return limits.default_count
-    if not _COUNT.fullmatch(text):
-        raise _invalid("_count", f"_count must be a whole number from 0 up, not {_shown(text)}.")
-    return min(int(text), limits.max_count)
+def _within(compartment: Compartment, known: Mapping[str, SearchParameter]) -> Criterion:
+    target = (ReferenceValue(compartment.type, compartment.id),)
+    parts = tuple(Condition(known[code], target) for code in compartment.codes if code in known)
+    return parts[0] if len(parts) == 1 else Some(parts)
 
 
-def _total(results: dict[str, str]) -> bool:
-    return _choice(results, "_total", ("none", "accurate", "estimate"), "none") != "none"
-
-
-def _summary(results: dict[str, str]) -> bool:
-    return _choice(results, "_summary", ("false", "count"), "false") == "count"
-
-
-def _choice(results: dict[str, str], name: str, allowed: tuple[str, ...], default: str) -> str:
-    text = results.get(name, default)
-    if text not in allowed:
-        raise _invalid(name, f"{name}={_shown(text)} is not offered. Offered are: {', '.join(allowed)}.")
-    return text
-
-
-def _sort(results: dict[str, str], conditions: Iterable[Condition]) -> Sort:
-    text = results.get("_sort")
-    if text is not None and text not in SORTS:
-        raise _invalid("_sort", f"_sort={_shown(text)} is not offered. Offered are: {', '.join(SORTS)}.")
-    if text is not None:
-        return "updated" if text == "_lastUpdated" else "-updated"
-    # Whoever asks for changes since a moment reads them in the order they happened, along the index of changes.
-    since = any(item.parameter == LAST_UPDATED for item in conditions)
-    return "updated" if since and not any(item.parameter.type in _EQUALITY for item in conditions) else "stored"
-
-
-def _shown(text: str) -> str:
-    return text if len(text) <= 60 else text[:60] + "…"
-
-
-def _malformed(parameter: SearchParameter, text: str, allowed: str) -> InvalidSearch:
-    return _invalid(parameter.code, f"{parameter.code}={_shown(text)} is no {parameter.type} value. Write {allowed}.")
-
-
-def _invalid(code: str, text: str) -> InvalidSearch:
-    return InvalidSearch(text, expression=code)
+def _since(conditions: Iterable[Criterion]) -> bool:
+    """Whether changes since a moment are asked for, and nothing that is looked up: then they come as they happened."""
+    listed = [item for item in conditions if isinstance(item, Condition)]
+    if len(listed) < len(list(conditions)):
+        return False
+    since = any(item.parameter is LAST_UPDATED for item in listed)
+    return since and not any(KINDS[type(item.values[0])] in _EQUALITY and not item.negated for item in listed)

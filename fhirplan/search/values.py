@@ -30,7 +30,8 @@ _ADDRESS_PARTS: Final = ("text", "line", "city", "district", "state", "postalCod
 # One indexed value of one parameter: (code, kind, value). ``value`` is, by kind:
 # token (code, system), reference (type, id) or ("", url), uri (text,), string (folded text,),
 # date (low, high, 1 for a Period or Timing else 0), number (low, high), quantity (low, high, system, code, unit).
-# A Reference's identifier is a token row of its reference parameter.
+# A Reference's identifier is a token row of its reference parameter; the texts of a token are its string rows and the
+# key of a typed identifier its uri row; the exact texts of a string are its uri rows.
 Row = tuple[str, ParameterType, tuple[Any, ...]]
 Extractor = Callable[[Resource], set[Row]]
 _Convert = Callable[[str, Any], Iterable[tuple[Any, ...]]]
@@ -60,8 +61,16 @@ def extractor(parameters: Iterable[SearchParameter], base: str = "") -> Extracto
             for type_, value in values(resource):
                 for row in convert(type_, value):
                     found.add((code, kind, row))
-                if kind == "reference" and type(value) is dict and "identifier" in value:
-                    found.update((code, "token", row) for row in _reference_identifier(value))
+                if kind == "reference":
+                    if type(value) is dict and "identifier" in value:
+                        found.update((code, "token", row) for row in _reference_identifier(value))
+                elif kind == "token":
+                    if type(value) is dict:
+                        found.update((code, "string", (text,)) for text in _token_texts(type_, value))
+                        if type_ == "Identifier" and "type" in value:
+                            found.update((code, "uri", row) for row in _typed_identifiers(value))
+                elif kind == "string":
+                    found.update((code, "uri", (key(text),)) for text in _texts(type_, value) if _is_text(text))
         return found
 
     return rows
@@ -81,10 +90,15 @@ def key(text: str) -> str:
 
 def folded(text: str) -> str:
     """The text for a comparison that ignores case, accents and runs of blanks; at most LONGEST characters."""
+    return " ".join(spread(text).replace("\0", "").split())[:LONGEST]
+
+
+def spread(text: str) -> str:
+    """The text without case and accents."""
     if not text.isascii():
-        spread = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
-        text = "".join(item for item in spread if not unicodedata.combining(item)).casefold()
-    return " ".join(text.replace("\0", "").lower().split())[:LONGEST]
+        apart = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
+        text = "".join(item for item in apart if not unicodedata.combining(item)).casefold()
+    return text.lower()
 
 
 def reference_key(text: str, base: str) -> tuple[str, str] | None:
@@ -150,6 +164,38 @@ def _reference_identifier(value: dict[str, Any]) -> Iterable[tuple[Any, ...]]:
     return _pair(identifier.get("value"), identifier.get("system")) if isinstance(identifier, dict) else ()
 
 
+def _token_texts(type_: str, value: dict[str, Any]) -> Iterator[str]:
+    """What people read of a coded value: text and displays; of an Identifier, the text of its type."""
+    if type_ == "Identifier":
+        value = value.get("type") if isinstance(value.get("type"), dict) else {}  # type: ignore[assignment]
+    elif type_ == "Coding":
+        value = {"coding": [value]}
+    elif type_ != "CodeableConcept":
+        return
+    coding = value.get("coding")
+    displays = [item.get("display") for item in coding if isinstance(item, dict)] if isinstance(coding, list) else []
+    for text in (value.get("text"), *displays):
+        if isinstance(text, str) and (made := folded(text)):
+            yield made
+
+
+def _typed_identifiers(value: dict[str, Any]) -> Iterable[tuple[Any, ...]]:
+    named, kind = value.get("value"), value.get("type")
+    coding = kind.get("coding") if isinstance(kind, dict) else None
+    if not isinstance(named, str) or not isinstance(coding, list):
+        return ()
+    pairs = [(item.get("system"), item.get("code")) for item in coding if isinstance(item, dict)]
+    return [
+        (key(f"{system}|{code}|{named}"),)
+        for system, code in pairs
+        if isinstance(system, str) and isinstance(code, str)
+    ]
+
+
+def _is_text(text: Any) -> bool:
+    return isinstance(text, str) and bool(text.strip())
+
+
 def _dates(type_: str, value: Any) -> Iterable[tuple[Any, ...]]:
     if isinstance(value, str):
         found = dates.span(value)
@@ -159,7 +205,7 @@ def _dates(type_: str, value: Any) -> Iterable[tuple[Any, ...]]:
 
 
 def _strings(type_: str, value: Any) -> Iterable[tuple[Any, ...]]:
-    return [(folded(text),) for text in _texts(type_, value) if isinstance(text, str) and text.strip()]
+    return [(folded(text),) for text in _texts(type_, value) if _is_text(text)]
 
 
 def _texts(type_: str, value: Any) -> Iterator[Any]:

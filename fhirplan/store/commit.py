@@ -40,12 +40,16 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Who makes a change: ``push`` says whether the EHR must be told (it is false for what came from there)."""
+    """Who makes a change: ``push`` says whether the EHR must be told (it is false for what came from there).
+
+    ``address`` is the caller's network address, "" where there is none.
+    """
 
     actor: str
     request_id: str
     source: Literal["api", "ehr"]
     push: bool
+    address: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +226,8 @@ def _commit_batch(work: _Work, plans: Sequence[_Plan]) -> list[Version]:
         else:
             body = codec.dumps(plan.new) if plan.new is not None else None
             rows.add(work, plan, rid, next(vids), body)
-        made.append(Version(rid, plan.change.type, plan.change.id, plan.version, plan.updated, plan.method, body))
+        method = plan.method if plan.unchanged else plan.change.method
+        made.append(Version(rid, plan.change.type, plan.change.id, plan.version, plan.updated, method, body))
     rows.write(tx)
     return made
 
@@ -252,7 +257,8 @@ class _Rows:
                 "rid": rid,
                 "version": plan.version,
                 "updated": plan.updated,
-                "method": plan.method,
+                # A PUT that makes a resource is an update in its history (R4 section 3.1.0.12).
+                "method": change.method,
                 "actor": origin.actor,
                 "request_id": origin.request_id,
                 "body": body,
@@ -273,6 +279,9 @@ class _Rows:
                 change.id,
                 plan.version,
                 origin.request_id,
+                patient=_patient_of(plan, work.base),
+                address=origin.address,
+                kind=plan.method,
             )
         )
 
@@ -283,6 +292,13 @@ class _Rows:
         self._index.write()
         tx.many(_NEW_OUTBOX, self._outbox)
         tx.many(audit.INSERT, self._audit)
+
+
+def _patient_of(plan: _Plan, base: str) -> str:
+    """The id of the patient whose record a change concerns, "" for none."""
+    resource = plan.new if plan.new is not None else plan.old
+    found = lane(plan.spec, plan.change.id, resource, base) if resource is not None else ""
+    return found.removeprefix("Patient/")
 
 
 def _outbox(work: _Work, plan: _Plan, rid: int) -> dict[str, Any]:

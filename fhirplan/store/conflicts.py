@@ -11,12 +11,15 @@ from sqlalchemy import bindparam, func, insert, select, update
 from fhirplan.fhir import codec
 from fhirplan.fhir.codec import Resource
 from fhirplan.store.engine import Row, Transaction, statement
-from fhirplan.store.tables import conflict
+from fhirplan.store.tables import conflict, version
 
 
 @dataclass(frozen=True, slots=True)
 class Collision:
-    """One conflict, all copies in our ids. A copy that is None was deleted on that side (base: never agreed)."""
+    """One conflict, all copies in our ids. A copy that is None was deleted on that side (base: never agreed).
+
+    ``remote`` has the EHR's meta.versionId and lastUpdated; ``local`` is our copy when the conflict was last noticed.
+    """
 
     cid: int
     type: str
@@ -121,6 +124,17 @@ def count(tx: Transaction, connection: str) -> int:
 def resolve(tx: Transaction, cid: int, now: int) -> bool:
     """Closes a conflict; False when it was closed already."""
     return tx.run(_RESOLVE, cid_=cid, resolved=now) == 1
+
+
+_WHO: Final = statement(
+    select(version.c.actor).where(version.c.rid == bindparam("rid"), version.c.version == bindparam("version"))
+)
+
+
+def changed_by(tx: Transaction, rid: int, number: int) -> str:
+    """Who made that version of our copy, as the audit names them; "" where there is none."""
+    row = tx.one(_WHO, rid=rid, version=number)
+    return str(row[0]) if row else ""
 
 
 def _text(resource: Resource | None) -> bytes | None:

@@ -1,278 +1,238 @@
-"""Carries out a search on the database: chooses the index that drives it, reads one page, counts when asked."""
+"""Carries out a search on the database: reads one page, counts when asked, adds what belongs to it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final, Literal
+from functools import lru_cache
+from typing import Any, Final
+
+from sqlalchemy import bindparam, func, select
 
 from fhirplan.catalog import CATALOG, ResourceSpec
-from fhirplan.errors import NotSupported
+from fhirplan.errors import TooCostly
 from fhirplan.search import page
-from fhirplan.search.definitions import ID, LAST_UPDATED
-from fhirplan.search.query import (
-    Condition,
-    DateValue,
-    NumberValue,
-    QuantityValue,
-    Query,
-    ReferenceValue,
-    StringValue,
-    TokenValue,
-    UriValue,
-    Value,
-)
-from fhirplan.store import parameters
-from fhirplan.store.engine import Transaction
-from fhirplan.store.search_statements import Group, Order, Probe, Result, Shape, bound, search_statement
+from fhirplan.search.query import Query
+from fhirplan.search.words import has_words
+from fhirplan.store import tables, versions
+from fhirplan.store.engine import Row, Statement, Transaction, statement
+from fhirplan.store.includes import included
+from fhirplan.store.search_nodes import filled, spec_of
+from fhirplan.store.search_plan import Plan, branches, plan
+from fhirplan.store.search_shapes import Shape
+from fhirplan.store.search_statements import search_statement
 from fhirplan.store.versions import Version
 
-# A condition on a range drives the search when fewer than so many rows match; otherwise resources are read in their
-# order until the page is full, which is soon when many match.
-FEW: Final = 2000
-# Above so many values another index is preferred to one read per value.
-_MANY_VALUES: Final = 16
-_ORDERS: Final[dict[str, Order]] = {"stored": "rid", "updated": "updated", "-updated": "-updated"}
+# So many resources are read for one page, or one count, of a search for words.
+MOST_READ: Final = 20_000
+# Up to so many matches an estimate is exact.
+COUNTED: Final = 2000
+_AT_ONCE: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One page of a search: current versions in order, the cursor of the next page, the number of all if asked."""
+    """One page of a search: current versions in order, the cursor of the next page, the number of all if asked.
+
+    ``included`` are the resources that belong to them; ``cut`` says that there are more than the limit allows.
+    """
 
     versions: list[Version]
     next_cursor: str | None
     total: int | None
+    included: list[Version] = ()  # type: ignore[assignment]
+    cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
-    """A condition as the database is asked it: each of ``values`` is one group's binds, alike ones together."""
+class _Place:
+    """A match with its place in the order."""
 
-    condition: Condition
-    probe: Probe
-    pid: int
-    values: tuple[tuple[str, tuple[dict[str, Any], ...]], ...]
+    rid: int
+    keys: tuple[page.Key, ...]
+    version: Version | None = None
 
 
-def search(tx: Transaction, connection: str, query: Query, *, spec: ResourceSpec | None = None) -> Found:
+def search(
+    tx: Transaction,
+    connection: str,
+    query: Query,
+    *,
+    spec: ResourceSpec | None = None,
+    catalog: Mapping[str, ResourceSpec] = CATALOG,
+) -> Found:
     """The page of live resources that ``query`` asks for.
 
     Pages follow each other by the place of their last resource, so resources stored meanwhile neither repeat nor hide
-    others. Read along ``_lastUpdated``, a resource that changes meanwhile comes again at its new time.
+    others. Read along a value, a resource that changes meanwhile comes again at its new place.
 
-    Raises InvalidSearch while the index of a parameter has to be made, NotSupported for a type not in the catalog.
+    Raises InvalidSearch while the index of a parameter has to be made, NotSupported for a type not in the catalog,
+    TooCostly for words that too many resources would have to be read for.
     """
-    plan = _plan(tx, connection, query, spec if spec is not None else _spec(query.type))
-    if plan is None:
-        return Found([], None, 0 if query.total else None)
-    total = _total(tx, plan) if query.total else None
-    if query.count == 0:
+    return search_types(tx, connection, (query,), catalog=catalog if spec is None else {**catalog, spec.type: spec})
+
+
+def search_types(
+    tx: Transaction, connection: str, queries: Sequence[Query], *, catalog: Mapping[str, ResourceSpec] = CATALOG
+) -> Found:
+    """The page of a search over several types, one query each, as ``parse_types`` gives; raises as ``search``."""
+    query = queries[0]
+    for item in queries:
+        spec_of(catalog, item.type)
+    plans = [made for item in queries if (made := plan(tx, connection, item, catalog)) is not None]
+    total = sum(_total(tx, made) for made in plans) if query.total else None
+    if query.count == 0 or not plans:
         return Found([], None, total)
-    versions = _read(tx, plan, query)
-    more = len(versions) > query.count
-    versions = versions[: query.count]
-    last = versions[-1] if versions else None
-    cursor = page.write(page.Position(last.updated, last.rid), query.digest) if more and last is not None else None
-    return Found(versions, cursor, total)
+    places = _merged([place for made in plans for place in _page(tx, made)], query)
+    more = len(places) > query.count
+    places = places[: query.count]
+    cursor = page.write(page.Position(places[-1].rid, places[-1].keys), query.digest) if more else None
+    found = _versions(tx, places)
+    if not query.includes:
+        return Found(found, cursor, total)
+    added, cut = included(tx, connection, found, query.includes, query.max_included, catalog)
+    return Found(found, cursor, total, added, cut)
 
 
-def explain(tx: Transaction, connection: str, query: Query, *, spec: ResourceSpec | None = None) -> list[str]:
+def explain(
+    tx: Transaction,
+    connection: str,
+    query: Query,
+    *,
+    spec: ResourceSpec | None = None,
+    catalog: Mapping[str, ResourceSpec] = CATALOG,
+) -> list[str]:
     """The steps in which the database reads the page, one list for all statements; for tests and for people."""
-    plan = _plan(tx, connection, query, spec if spec is not None else _spec(query.type))
+    made = plan(tx, connection, query, catalog if spec is None else {**catalog, spec.type: spec})
     steps: list[str] = []
-    for shape, params in _branches(plan, query, "versions") if plan is not None else ():
+    for shape, params in branches(made, "versions") if made is not None else ():
         steps.extend(tx.explain(search_statement(shape), **params))
     return steps
 
 
-def _spec(type: str) -> ResourceSpec:
-    found = CATALOG.get(type)
-    if found is None:
-        raise NotSupported(f"The resource type {type!r:.80} is not served here. Served are: {', '.join(CATALOG)}.")
-    return found
+def _page(tx: Transaction, plan: Plan) -> list[_Place]:
+    """The first of the page and one more than it holds, where there are so many."""
+    if plan.query.words:
+        return _page_of_words(tx, plan)
+    found = branches(plan, "versions")
+    if len(found) > 1:
+        return _positions(tx, plan)
+    [(shape, params)] = found
+    width = len(versions.COLUMNS)
+    rows = tx.all(search_statement(shape), **params)
+    return _merged([_Place(row[0], row[width:], Version(*row[:width])) for row in rows], plan.query)
 
 
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """A search for the database: ``driver`` as in Shape; ``ids`` are those of an ``_id`` condition that drives it."""
-
-    driver: int | Literal["id", "type"]
-    asked: tuple[_Asked, ...]
-    params: dict[str, Any]
-    ids: tuple[str, ...] = ()
-
-
-def _plan(tx: Transaction, connection: str, query: Query, spec: ResourceSpec) -> _Plan | None:
-    """How to carry the search out; None where nothing can match."""
-    asked: list[_Asked] = []
-    ids: set[str] | None = None
-    params: dict[str, Any] = {"connection": connection, "type": query.type}
-    for condition in query.conditions:
-        if condition.parameter == ID:
-            named = {v.code for v in condition.values if isinstance(v, TokenValue) and not v.system and v.code}
-            ids = named if ids is None else ids & named
-            continue
-        updated = condition.parameter == LAST_UPDATED
-        pid = 0 if updated else parameters.searched(tx, connection, spec, condition.parameter.code)
-        one = _asked(tx, condition, pid) if pid is not None else None
-        if one is None:
-            return None
-        asked.append(one)
-    for number, item in enumerate(asked):
-        params |= _binds(number, item)
-    if ids is not None:
-        return _Plan("id", tuple(asked), params, tuple(sorted(ids))) if ids else None
-    return _Plan(_driver(tx, asked, params, query), tuple(asked), params)
-
-
-def _driver(
-    tx: Transaction, asked: Sequence[_Asked], params: dict[str, Any], query: Query
-) -> int | Literal["id", "type"]:
-    """The condition to read by: a selective equality, else a range with few rows, else none."""
-    equal = [(_rank(item), number) for number, item in enumerate(asked) if _is_equality(item)]
-    if equal and (query.sort == "stored" or min(equal)[0] < _UNSELECTIVE):
-        return min(equal)[1]
-    for number, item in enumerate(asked):
-        if item.probe.kind != "updated" and not _is_equality(item) and query.sort == "stored":
-            shape = Shape(0, (item.probe,), result="some")
-            row = tx.one(search_statement(shape), **_binds(0, item), limit=FEW)
-            if row is not None and row[0] < FEW:
-                return number
-    return "type"
-
-
-_UNSELECTIVE: Final = 5
-
-
-def _is_equality(item: _Asked) -> bool:
-    return item.probe.kind in ("token", "reference", "uri") and all(form != "system" for form, _ in item.values)
-
-
-def _rank(item: _Asked) -> int:
-    """How many resources share a value of the parameter, roughly; the fewer, the lower."""
-    parameter = item.condition.parameter
-    many = 10 if len(item.condition.values) > _MANY_VALUES else 0
-    if parameter.type == "token":
-        if parameter.code.endswith("identifier"):
-            return many
-        return many + (6 if parameter.system or parameter.code.startswith("_") else 5)
-    if parameter.type == "uri":
-        return many + (6 if parameter.code.startswith("_") else 3)
-    return many + (1 if "Patient" in parameter.targets else 2)
-
-
-def _asked(tx: Transaction, condition: Condition, pid: int) -> _Asked | None:
-    """The condition with its values grouped by how they are compared; None where no value can match."""
-    kind = "updated" if condition.parameter == LAST_UPDATED else condition.parameter.type
-    groups: dict[tuple[str, Any], list[dict[str, Any]]] = {}
-    for value in condition.values:
-        form = _form(tx, value)
-        if form is not None:
-            name, shared, columns = form
-            listed = groups.setdefault((name, shared), [])
-            if columns not in listed:
-                listed.append(columns)
-    if not groups:
-        return None
-    values = tuple((name, _filled(listed)) for (name, _), listed in groups.items())
-    return _Asked(condition, Probe(kind, tuple(Group(name, len(listed)) for name, listed in values)), pid, values)
-
-
-def _filled(listed: list[dict[str, Any]]) -> tuple[dict[str, Any], ...]:
-    """The values, the last one repeated up to a power of two, so that there are few shapes."""
-    size = 1 << (len(listed) - 1).bit_length()
-    return (*listed, *([listed[-1]] * (size - len(listed))))
-
-
-def _form(tx: Transaction, value: Value) -> tuple[str, Any, dict[str, Any]] | None:
-    """How a value is compared: the form's name, what all values of its group share, and its bound columns.
-
-    None for a value that no row can have.
-    """
-    match value:
-        case TokenValue(None, code):
-            return "code", None, {"code": code}
-        case TokenValue(system, code):
-            sid = parameters.system(tx, system or "")
-            if sid is None:
-                return None
-            return ("system", None, {"sid": sid}) if code is None else ("system code", sid, {"sid": sid, "code": code})
-        case ReferenceValue(None, id_):
-            return "id", None, {"target_id": id_}
-        case ReferenceValue(type_, id_):
-            return "type id", type_, {"target_type": type_, "target_id": id_}
-        case UriValue(text):
-            return "uri", None, {"value": text}
-        case StringValue(text):
-            return "begins", None, {"low": text, "high": text + "\U0010ffff"}
-        case DateValue(prefix, wanted):
-            return prefix, None, {"low": wanted.low, "high": wanted.high}
-        case NumberValue(prefix, exact, low, high):
-            return prefix, None, {"exact": exact, "low": low, "high": high}
-        case QuantityValue(number, system, code):
-            return _quantity_form(tx, number, system, code)
-
-
-def _quantity_form(
-    tx: Transaction, number: NumberValue, system: str | None, code: str
-) -> tuple[str, Any, dict[str, Any]] | None:
-    columns: dict[str, Any] = {"exact": number.exact, "low": number.low, "high": number.high, "code": code}
-    if system is None:
-        return f"{number.prefix} {'code' if code else ''}".strip(), None, columns
-    columns["sid"] = parameters.system(tx, system)
-    if columns["sid"] is None:
-        return None
-    return f"{number.prefix} system{' code' if code else ''}", None, columns
-
-
-def _binds(number: int, item: _Asked) -> dict[str, Any]:
-    made: dict[str, Any] = {f"c{number}_pid": item.pid}
-    for group, (_, listed) in enumerate(item.values):
-        for place, columns in enumerate(listed):
-            made.update((bound(number, group, place, name), value) for name, value in columns.items())
-    return made
-
-
-def _branches(plan: _Plan, query: Query, result: Result) -> list[tuple[Shape, dict[str, Any]]]:
-    """The statements whose results make a page, merged: one for each value of the driving condition."""
-    order: Order = _ORDERS[query.sort]
-    params = {**plan.params, "limit": query.count + 1}
-    if query.after is not None:
-        params |= {"after_rid": query.after.rid, "after_updated": query.after.updated}
-    shape = Shape(plan.driver, tuple(item.probe for item in plan.asked), order, query.after is not None, result)
-    if plan.driver == "id":
-        return [(shape, {**params, "id": id_}) for id_ in plan.ids]
-    if plan.driver == "type" or not _is_equality(plan.asked[plan.driver]):
-        return [(shape, params)]
-    made = []
-    driving = plan.asked[plan.driver]
-    for form, listed in driving.values:
-        for columns in {tuple(sorted(item.items())): item for item in listed}.values():
-            one = replace(driving, probe=Probe(driving.probe.kind, (Group(form),)), values=((form, (columns,)),))
-            probes = (*shape.probes[: plan.driver], one.probe, *shape.probes[plan.driver + 1 :])
-            made.append((replace(shape, probes=probes), params | _binds(plan.driver, one)))
-    return made
-
-
-def _read(tx: Transaction, plan: _Plan, query: Query) -> list[Version]:
-    """One resource more than the page holds, where there are so many."""
-    found: dict[int, Version] = {}
-    for shape, params in _branches(plan, query, "versions"):
+def _positions(tx: Transaction, plan: Plan) -> list[_Place]:
+    """The next matches in order, one more than ``count``, without their versions."""
+    found: dict[int, _Place] = {}
+    for shape, params in branches(plan, "positions"):
+        if plan.driver == "key" and len(found) > plan.query.count:
+            break
         for row in tx.all(search_statement(shape), **params):
-            found[row[0]] = Version(*row)
+            found[row[0]] = _Place(row[0], row[1:])
     # Each branch gives the first of its own, so the first of all are among them.
-    versions = list(found.values())
-    if query.sort == "stored":
-        versions.sort(key=lambda item: item.rid)
-    else:
-        versions.sort(key=lambda item: (item.updated, item.rid), reverse=query.sort == "-updated")
-    return versions[: query.count + 1]
+    return _merged(list(found.values()), plan.query)[: plan.query.count + 1]
 
 
-def _total(tx: Transaction, plan: _Plan) -> int:
-    shape = Shape(plan.driver, tuple(item.probe for item in plan.asked), result="count")
-    if plan.driver != "id":
-        row = tx.one(search_statement(shape), **plan.params)
-        return int(row[0]) if row is not None else 0
-    rows = [tx.one(search_statement(shape), **plan.params, id=id_) for id_ in plan.ids]
-    return sum(int(row[0]) for row in rows if row is not None)
+def _merged(places: list[_Place], query: Query) -> list[_Place]:
+    """In the order of the search: by each key, what has none last, and then by rid."""
+    descending = bool(query.sort) and query.sort[0].descending
+    places.sort(key=lambda item: item.rid, reverse=descending)
+    directions = [key.descending for key in query.sort for _ in range(key.width)]
+    for number, downwards in reversed(list(enumerate(directions))):
+        valued = [item for item in places if item.keys[number] is not None]
+        valued.sort(key=lambda item: item.keys[number], reverse=downwards)  # type: ignore[arg-type,return-value]
+        places = [*valued, *(item for item in places if item.keys[number] is None)]
+    return places
+
+
+def _page_of_words(tx: Transaction, plan: Plan) -> list[_Place]:
+    """As ``_page``, of resources that have the words; they are read in order until the page is full."""
+    wanted, query = plan.query.count + 1, plan.query
+    found: list[_Place] = []
+    for place in _with_words(tx, plan):
+        found.append(place)
+        if len(found) == wanted:
+            break
+    return _merged(found, query)
+
+
+def _with_words(tx: Transaction, plan: Plan) -> Any:
+    """Each match that has the words, in order. Raises TooCostly after so many resources without a full page."""
+    query, done = replace(plan.query, count=_AT_ONCE - 1), 0
+    while True:
+        places = _positions(tx, replace(plan, query=query))
+        read = {item.rid: item for item in _versions(tx, places)}
+        for place in places:
+            if all(has_words(read[place.rid].resource(), item) for item in query.words):
+                yield place
+        done += len(places)
+        if len(places) < _AT_ONCE:
+            return
+        if done >= MOST_READ:
+            raise TooCostly(
+                f"A search for words reads at most {MOST_READ} resources. Narrow it by another parameter, such as "
+                "patient."
+            )
+        last = places[-1]
+        query = replace(query, after=page.Position(last.rid, last.keys))
+
+
+def _versions(tx: Transaction, places: Sequence[_Place]) -> list[Version]:
+    """The versions of the places, those that are not read yet together."""
+    wanted = [item.rid for item in places if item.version is None]
+    read = {item.rid: item for item in by_rid(tx, wanted)}
+    return [item.version if item.version is not None else read[item.rid] for item in places]
+
+
+def by_rid(tx: Transaction, rids: Sequence[int]) -> list[Version]:
+    """The current versions of the resources of these numbers, in no order."""
+    if not rids:
+        return []
+    listed = filled([{"rid": rid} for rid in rids])
+    found = tx.all(_current(len(listed)), **{f"r{place}": item["rid"] for place, item in enumerate(listed)})
+    return [Version(*row) for row in found]
+
+
+@lru_cache(maxsize=32)
+def _current(count: int) -> Statement:
+    joined = tables.resource.join(tables.version, tables.version.c.vid == tables.resource.c.vid)
+    among = tables.resource.c.rid.in_([bindparam(f"r{place}") for place in range(count)])
+    return statement(select(*versions.COLUMNS).select_from(joined).where(among))
+
+
+def _total(tx: Transaction, made: Plan) -> int:
+    query = replace(made.query, after=None)
+    if query.words:
+        return sum(1 for _ in _with_words(tx, replace(made, query=query)))
+    driver = "type" if made.driver == "key" else made.driver
+    if query.total == "estimate" and driver != "id":
+        return _estimate(tx, replace(made, driver=driver, keys=(), query=query))
+    shape = Shape(driver, made.nodes, result="count")
+    if driver != "id":
+        return _number(tx.one(search_statement(shape), **made.params))
+    return sum(_number(tx.one(search_statement(shape), **made.params, id=id_)) for id_ in made.ids)
+
+
+def _estimate(tx: Transaction, made: Plan) -> int:
+    """Exact up to COUNTED; beyond, as many more as the rest of the type has room for, if they are spread evenly."""
+    query = replace(made.query, sort=(), count=COUNTED - 1)
+    places = _positions(tx, replace(made, query=query))
+    if len(places) < COUNTED:
+        return len(places)
+    row = tx.one(_LAST, connection=made.params["connection"], type=query.type)
+    first, reached = places[0].rid, places[-1].rid
+    last = int(row[0]) if row is not None else reached
+    return max(COUNTED, COUNTED * (last - first + 1) // (reached - first + 1))
+
+
+_LAST: Final = statement(
+    select(func.max(tables.resource.c.rid)).where(
+        tables.resource.c.connection == bindparam("connection"), tables.resource.c.type == bindparam("type")
+    )
+)
+
+
+def _number(row: Row | None) -> int:
+    return int(row[0]) if row is not None else 0

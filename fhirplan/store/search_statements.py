@@ -7,68 +7,54 @@ subquery that looks up one key: ``EXISTS`` would let PostgreSQL turn it into a j
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final, Literal
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, FromClause, Select, and_, bindparam, func, not_, or_, select, true
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    Select,
+    and_,
+    bindparam,
+    false,
+    func,
+    not_,
+    null,
+    or_,
+    select,
+    true,
+    tuple_,
+)
 
 from fhirplan.search.definitions import ParameterType
+from fhirplan.store import search_shapes as shapes
 from fhirplan.store import versions
 from fhirplan.store.engine import Statement, statement
 from fhirplan.store.indexes import TABLES
+from fhirplan.store.search_compare import any_group, bound, one_of_group
+from fhirplan.store.search_shapes import Group, Key, Kind, Node, Probe, Shape
 from fhirplan.store.tables import resource, version
 
-Order = Literal["rid", "updated", "-updated"]
-Result = Literal["versions", "positions", "count", "some"]
-Kind = ParameterType | Literal["updated"]
+__all__ = ["bound", "search_statement"]
+
 _Clause = ColumnElement[bool]
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """Values of one condition that are compared alike: ``form`` says how, ``size`` how many there are."""
-
-    form: str
-    size: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Probe:
-    """One condition: a row in the index of ``kind`` (or the resource's own time) that one of the groups matches."""
-
-    kind: Kind
-    groups: tuple[Group, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """A search without its values.
-
-    ``driver`` is the condition whose index is read, by its place in ``probes``; "id" for one resource by its id,
-    "type" for all resources of the type. ``after`` says whether it goes on after a position. ``result`` is what is
-    read: whole versions, their positions (rid and time), the number of all, or the number up to a limit ("some").
-    """
-
-    driver: int | Literal["id", "type"]
-    probes: tuple[Probe, ...]
-    order: Order = "rid"
-    after: bool = False
-    result: Result = "versions"
 
 
 @lru_cache(maxsize=2048)
 def search_statement(shape: Shape) -> Statement:
     """The statement of a shape.
 
-    Its values are bound by the names that ``bound`` gives, ``c{condition}_pid`` for a parameter's number, and
-    ``connection``, ``type``, ``id``, ``after_rid``, ``after_updated`` and ``limit`` where the shape has them.
+    Its values are bound by the names that ``bound`` gives, ``c{slot}_pid`` for a parameter's number, ``c{slot}_type``
+    for the type at the other end of a reference, ``k{place}`` and ``after_rid`` for the position it goes on after, and
+    ``connection``, ``type``, ``id`` and ``limit`` where the shape has them. Each row is what ``result`` says, then the
+    keys of the order.
     """
     driven = _driven(shape)
-    for number, probe in enumerate(shape.probes):
-        if number != shape.driver:
-            driven = driven.where(_probe(number, probe, driven.rid, driven.resource))
+    for place, node in enumerate(shape.nodes):
+        if place != shape.driver:
+            driven = driven.where(_clause(node, driven.rid, driven.resource))
     if shape.result == "count":
         return statement(driven.query.with_only_columns(func.count(driven.rid.distinct())))
     if shape.result == "some":
@@ -79,27 +65,29 @@ def search_statement(shape: Shape) -> Statement:
         return statement(page)
     inner = page.subquery("driven")
     joined = inner.join(resource, resource.c.rid == inner.c.rid).join(version, version.c.vid == resource.c.vid)
-    return statement(select(*versions.COLUMNS).select_from(joined))
-
-
-def bound(number: int, group: int, item: int, column: str) -> str:
-    """The name of a bound value: of which condition, group and value, and of which column."""
-    return f"c{number}g{group}i{item}_{column}"
+    keys = [inner.c[f"key{place}"] for place in range(len(shape.keys))]
+    return statement(select(*versions.COLUMNS, *keys).select_from(joined))
 
 
 @dataclass(frozen=True, slots=True)
 class _Driven:
-    """The select of the candidates; ``resource`` is the resource table where it reads that."""
+    """The select of the candidates; ``resource`` is the resource table where it reads that.
+
+    ``values`` are the keys of the order where the index of these is read.
+    """
 
     query: Select[Any]
     rid: ColumnElement[int]
     resource: FromClause | None
+    values: tuple[ColumnElement[Any], ...] = ()
 
     def where(self, clause: _Clause) -> _Driven:
-        return _Driven(self.query.where(clause), self.rid, self.resource)
+        return _Driven(self.query.where(clause), self.rid, self.resource, self.values)
 
 
 def _driven(shape: Shape) -> _Driven:
+    if shape.driver == "key":
+        return _driven_by_key(shape.keys)
     if not isinstance(shape.driver, int):
         found = select(resource.c.rid).where(
             resource.c.connection == bindparam("connection"),
@@ -109,21 +97,53 @@ def _driven(shape: Shape) -> _Driven:
         if shape.driver == "id":
             found = found.where(resource.c.id == bindparam("id"))
         return _Driven(found, resource.c.rid, resource)
-    number, probe = shape.driver, shape.probes[shape.driver]
-    index = TABLES[_index_kind(probe)].alias(f"c{number}")
-    found = select(index.c.rid).where(index.c.pid == bindparam(f"c{number}_pid"), _any_group(number, probe, index))
+    probe = shape.nodes[shape.driver]
+    if not isinstance(probe, Probe):
+        raise TypeError("only the index of a condition can be read")
+    index = TABLES[_index_kind(probe.kind)].alias(f"c{probe.slot}")
+    found = select(index.c.rid).where(index.c.pid == bindparam(f"c{probe.slot}_pid"), any_group(probe, index))
+    if probe.kind in _RANGES and shape.result != "some":
+        # They are known to be few; without the limit the index by resource would be read, to save sorting them.
+        few = found.limit(bindparam("few")).subquery(f"few{probe.slot}")
+        return _timed(shape, select(few.c.rid), few.c.rid)
     if shape.result in ("versions", "positions"):
         once = _once(probe, index)
         found = found.where(once) if once is not None else found
-    if shape.order == "rid":
-        return _Driven(found, index.c.rid, None)
-    return _Driven(found.join_from(index, resource, resource.c.rid == index.c.rid), index.c.rid, resource)
+    return _timed(shape, found, index.c.rid)
 
 
-def _index_kind(probe: Probe) -> ParameterType:
-    if probe.kind == "updated":
-        raise ValueError("the time of a resource has no index table")
-    return probe.kind
+def _timed(shape: Shape, query: Select[Any], rid: ColumnElement[int]) -> _Driven:
+    """With the resources themselves where the order is that of their time."""
+    if not _reads_time(shape.keys):
+        return _Driven(query, rid, None)
+    return _Driven(query.join(resource, resource.c.rid == rid), rid, resource)
+
+
+def _index_kind(kind: Kind) -> ParameterType:
+    if kind == "updated" or kind == "id":
+        raise ValueError(f"the {kind} of a resource has no index table")
+    return kind
+
+
+def _reads_time(keys: Sequence[Key]) -> bool:
+    return len(keys) == 1 and keys[0].kind == "updated"
+
+
+def _driven_by_key(keys: Sequence[Key]) -> _Driven:
+    """The rows of the keys' index, of each resource only the one that its place in the order is told by."""
+    key = keys[0]
+    table = TABLES[_index_kind(key.kind)]
+    index, other = table.alias(f"c{key.slot}"), table.alias("other")
+    names = [column.name for column in table.c if column.name not in ("pid", "rid")]
+    here, there = (tuple_(*(item.c[name] for name in names)) for item in (index, other))
+    better = there > here if key.descending else there < here
+    same = and_(other.c.pid == index.c.pid, other.c.rid == index.c.rid)
+    values = tuple(index.c[item.column] for item in keys)
+    named = [value.label(f"key{place}") for place, value in enumerate(values)]
+    found = select(index.c.rid, *named).where(
+        index.c.pid == bindparam(f"c{key.slot}_pid"), not_(select(true()).where(same, better).exists())
+    )
+    return _Driven(found, index.c.rid, None, values)
 
 
 def _once(probe: Probe, index: FromClause) -> _Clause | None:
@@ -135,7 +155,7 @@ def _once(probe: Probe, index: FromClause) -> _Clause | None:
     )
     if not last:
         return None
-    other = TABLES[_index_kind(probe)].alias("other")
+    other = TABLES[_index_kind(probe.kind)].alias("other")
     same = and_(*(other.c[name] == index.c[name] for name in ("pid", value, "rid")))
     return not_(select(true()).where(same, other.c[last] < index.c[last]).exists())
 
@@ -144,174 +164,197 @@ def _is_one_value(probe: Probe) -> bool:
     """Whether it asks for one key of an index that is kept in the order of resources under each key."""
     return (
         probe.kind in ("token", "reference", "uri")
-        and probe.groups != (Group("system"),)
+        and probe.groups not in ((Group("system"),), (Group("below"),))
         and len(probe.groups) == 1
         and probe.groups[0].size == 1
     )
 
 
 def _ordered(shape: Shape, driven: _Driven) -> Select[Any]:
-    rid, query = driven.rid, driven.query
-    if shape.order == "rid":
-        query = query.where(rid > bindparam("after_rid")) if shape.after else query
-        several = isinstance(shape.driver, int) and not _is_one_value(shape.probes[shape.driver])
-        return (query.distinct() if several else query).order_by(rid)
-    updated = resource.c.updated
-    query = query.add_columns(updated)
-    since: ColumnElement[int] = bindparam("after_updated")
+    several = isinstance(shape.driver, int) and not _is_one_value(_probe_of(shape))
+    if not shape.keys:
+        query = driven.query.where(driven.rid > bindparam("after_rid")) if shape.after is not None else driven.query
+        return (query.distinct() if several else query).order_by(driven.rid)
+    if _reads_time(shape.keys):
+        timed = driven.query.add_columns(resource.c.updated.label("key0"))
+        return _along(shape, timed, (resource.c.updated,), resource.c.rid)
+    if shape.driver == "keyless":
+        return _by_rid(shape, driven)
+    if driven.values:
+        return _along(shape, driven.query, driven.values, driven.rid)
+    if several:
+        ids = driven.query.distinct().subquery("candidates")
+        driven = _Driven(select(ids.c.rid), ids.c.rid, None)
+    values = [_value(key, driven).label(f"key{place}") for place, key in enumerate(shape.keys)]
+    keyed = driven.query.add_columns(*values).subquery("keyed")
+    columns = [keyed.c[f"key{place}"] for place in range(len(shape.keys))]
+    query = select(keyed.c.rid, *columns)
+    if shape.after is not None:
+        query = query.where(_after(shape.keys, shape.after, columns, keyed.c.rid))
+    return query.order_by(*_directions(shape.keys, columns, keyed.c.rid))
+
+
+def _by_rid(shape: Shape, driven: _Driven) -> Select[Any]:
+    """What has no value of the only key."""
+    descending = shape.keys[0].descending
     last: ColumnElement[int] = bindparam("after_rid")
-    if shape.order == "updated":
-        after = and_(updated >= since, or_(updated > since, rid > last))
-        return (query.where(after) if shape.after else query).order_by(updated, resource.c.rid)
-    after = and_(updated <= since, or_(updated < since, rid < last))
-    return (query.where(after) if shape.after else query).order_by(updated.desc(), resource.c.rid.desc())
+    query = driven.query.add_columns(*(null().label(f"key{place}") for place in range(len(shape.keys))))
+    if shape.after is not None:
+        query = query.where(driven.rid < last if descending else driven.rid > last)
+    return query.order_by(driven.rid.desc() if descending else driven.rid)
 
 
-def _probe(number: int, probe: Probe, rid: ColumnElement[int], read: FromClause | None) -> _Clause:
-    """Whether the candidate has a row that matches; each subquery looks up one key."""
-    if probe.kind == "updated":
-        if read is not None:
-            return _any_group(number, probe, read)
-        itself = resource.alias("itself")
-        return _scalar(select(true()).where(itself.c.rid == rid, _any_group(number, probe, itself)))
-    index = TABLES[probe.kind].alias(f"c{number}")
-    pid: ColumnElement[int] = bindparam(f"c{number}_pid")
-    if probe.kind in _RANGES:
-        return _scalar(select(true()).where(index.c.pid == pid, index.c.rid == rid, _any_group(number, probe, index)))
-    found: list[_Clause] = []
-    for place, group in enumerate(probe.groups):
-        clause = _group(number, place, group, probe.kind, index)
-        if group.form == "system":
-            # No index leads there by resource: the set is made once for the whole search.
-            found.append(rid.in_(select(index.c.rid).where(index.c.pid == pid, clause)))
+def _probe_of(shape: Shape) -> Probe:
+    found = shape.nodes[shape.driver] if isinstance(shape.driver, int) else None
+    if not isinstance(found, Probe):
+        raise TypeError("only the index of a condition can be read")
+    return found
+
+
+def _along(
+    shape: Shape, query: Select[Any], values: Sequence[ColumnElement[Any]], rid: ColumnElement[int]
+) -> Select[Any]:
+    """The candidates in the order of an index that begins with their keys."""
+    descending, places = shape.keys[0].descending, (*values, rid)
+    if shape.after is not None:
+        last = tuple_(*(bindparam(f"k{place}") for place in range(len(values))), bindparam("after_rid"))
+        begin: ColumnElement[Any] = bindparam("k0")
+        # The first comparison is the one that an index is entered by.
+        if descending:
+            query = query.where(values[0] <= begin, tuple_(*places) < last)
         else:
-            found.append(_scalar(select(true()).where(index.c.pid == pid, index.c.rid == rid, clause)))
-    return or_(*found)
+            query = query.where(values[0] >= begin, tuple_(*places) > last)
+    return query.order_by(*(item.desc() if descending else item.asc() for item in places))
+
+
+def _value(key: Key, driven: _Driven) -> ColumnElement[Any]:
+    """The resource's value of a key of the order; NULL where it has none."""
+    if key.kind in ("updated", "id"):
+        if driven.resource is not None:
+            return driven.resource.c[key.column]
+        itself = resource.alias(f"k{key.slot}")
+        return select(itself.c[key.column]).where(itself.c.rid == driven.rid).limit(1).scalar_subquery()
+    index = TABLES[_index_kind(key.kind)].alias(f"k{key.slot}")
+    ordered = [item.desc() if key.descending else item.asc() for item in _telling(index, key)]
+    found = select(index.c[key.column]).where(index.c.rid == driven.rid, index.c.pid == bindparam(f"c{key.slot}_pid"))
+    return found.order_by(*ordered).limit(1).scalar_subquery()
+
+
+def _telling(index: FromClause, key: Key) -> list[ColumnElement[Any]]:
+    """The columns by which one of a resource's values goes before another."""
+    return [index.c.low, index.c.high] if key.kind == "date" else [index.c[key.column]]
+
+
+def _after(
+    keys: Sequence[Key], valued: Sequence[bool], columns: Sequence[ColumnElement[Any]], rid: ColumnElement[int]
+) -> _Clause:
+    """What comes after the position: further on by a key when all before it are equal, or by rid when all are."""
+    last: ColumnElement[int] = bindparam("after_rid")
+    following: list[_Clause] = []
+    equal: list[_Clause] = []
+    for place, (key, has_value, column) in enumerate(zip(keys, valued, columns, strict=True)):
+        # What has no value comes last, so nothing but rid leads on from there.
+        if has_value:
+            since: ColumnElement[Any] = bindparam(f"k{place}")
+            further = column < since if key.descending else column > since
+            following.append(and_(*equal, or_(further, column.is_(None))))
+            equal.append(column == since)
+        else:
+            equal.append(column.is_(None))
+    following.append(and_(*equal, rid < last if keys[0].descending else rid > last))
+    return or_(*following)
+
+
+def _directions(
+    keys: Sequence[Key], columns: Sequence[ColumnElement[Any]], rid: ColumnElement[int]
+) -> list[ColumnElement[Any]]:
+    listed: list[ColumnElement[Any]] = []
+    for key, column in zip(keys, columns, strict=True):
+        listed += [column.is_(None), column.desc() if key.descending else column.asc()]
+    return [*listed, rid.desc() if keys[0].descending else rid.asc()]
+
+
+def _clause(node: Node, rid: ColumnElement[int], read: FromClause | None) -> _Clause:
+    """Whether the candidate of that rid fulfils a part; ``read`` is its row of ``resource`` where that is at hand."""
+    match node:
+        case Probe():
+            return _probe(node, rid, read)
+        case shapes.Present(slot, kinds):
+            return or_(*(_present(slot, kind, rid) for kind in kinds))
+        case shapes.Forward(slot, inner):
+            return _forward(slot, inner, rid)
+        case shapes.Backward(slot, inner):
+            return _backward(slot, inner, rid, read)
+        case shapes.All(parts):
+            return and_(true(), *(_clause(part, rid, read) for part in parts)) if parts else true()
+        case shapes.Any(parts):
+            return or_(false(), *(_clause(part, rid, read) for part in parts)) if parts else false()
+        case shapes.Not(part):
+            return func.coalesce(_clause(part, rid, read), false()).is_(false())
+
+
+def _probe(probe: Probe, rid: ColumnElement[int], read: FromClause | None) -> _Clause:
+    """Whether the candidate has a row that matches; each subquery looks up one key."""
+    if probe.kind in ("updated", "id"):
+        if read is not None:
+            return any_group(probe, read)
+        itself = resource.alias(f"itself{probe.slot}")
+        return _scalar(select(true()).where(itself.c.rid == rid, any_group(probe, itself)))
+    index = TABLES[_index_kind(probe.kind)].alias(f"c{probe.slot}")
+    pid: ColumnElement[int] = bindparam(f"c{probe.slot}_pid")
+    mine = and_(index.c.pid == pid, index.c.rid == rid)
+    if probe.kind in _RANGES:
+        return _scalar(select(true()).where(mine, any_group(probe, index)))
+    return or_(
+        *(
+            _scalar(select(true()).where(mine, one_of_group(probe, place, group, index)))
+            for place, group in enumerate(probe.groups)
+        )
+    )
+
+
+def _present(slot: int, kind: ParameterType, rid: ColumnElement[int]) -> _Clause:
+    index = TABLES[kind].alias(f"c{slot}{kind}")
+    return _scalar(select(true()).where(index.c.rid == rid, index.c.pid == bindparam(f"c{slot}_pid")))
+
+
+def _forward(slot: int, inner: Node, rid: ColumnElement[int]) -> _Clause:
+    """Follows the candidate's references. A subquery within another cannot be turned round, as a join could be."""
+    link, target = TABLES["reference"].alias(f"c{slot}"), resource.alias(f"t{slot}")
+    there = select(true()).where(
+        target.c.connection == bindparam("connection"),
+        target.c.type == link.c.target_type,
+        target.c.id == link.c.target_id,
+        target.c.deleted == 0,
+        _clause(inner, target.c.rid, target),
+    )
+    return _scalar(
+        select(true()).where(
+            link.c.rid == rid,
+            link.c.pid == bindparam(f"c{slot}_pid"),
+            link.c.target_type == bindparam(f"c{slot}_type"),
+            _scalar(there),
+        )
+    )
+
+
+def _backward(slot: int, inner: Node, rid: ColumnElement[int], read: FromClause | None) -> _Clause:
+    """Looks at what refers to the candidate."""
+    link = TABLES["reference"].alias(f"c{slot}")
+    itself = read if read is not None else resource.alias(f"t{slot}")
+    found = _scalar(
+        select(true()).where(
+            link.c.pid == bindparam(f"c{slot}_pid"),
+            link.c.target_type == bindparam(f"c{slot}_type"),
+            link.c.target_id == itself.c.id,
+            _clause(inner, link.c.rid, None),
+        )
+    )
+    return found if read is not None else _scalar(select(true()).where(itself.c.rid == rid, found))
 
 
 def _scalar(query: Select[Any]) -> _Clause:
     return query.limit(1).scalar_subquery()
 
 
-def _any_group(number: int, probe: Probe, index: FromClause) -> _Clause:
-    return or_(*(_group(number, place, group, probe.kind, index) for place, group in enumerate(probe.groups)))
-
-
-def _group(number: int, place: int, group: Group, kind: Kind, index: FromClause) -> _Clause:
-    def values(column: str) -> list[ColumnElement[Any]]:
-        return [bindparam(bound(number, place, item, column)) for item in range(group.size)]
-
-    def one_of(column: str) -> _Clause:
-        listed = values(column)
-        return index.c[column] == listed[0] if len(listed) == 1 else index.c[column].in_(listed)
-
-    match kind:
-        case "token" | "reference" | "uri":
-            shared = _SHARED.get((kind, group.form))
-            alike = one_of(_VARYING[kind, group.form])
-            return alike if shared is None else and_(index.c[shared] == values(shared)[0], alike)
-        case "string":
-            pairs = zip(values("low"), values("high"), strict=True)
-            return or_(*(and_(index.c.value >= low, index.c.value < high) for low, high in pairs))
-        case _:
-            compare = _COMPARED[kind]
-            return or_(*(compare(group.form, index, name) for name in _names(number, place, group.size)))
-
-
-def _names(number: int, place: int, size: int) -> Sequence[Callable[[str], ColumnElement[Any]]]:
-    def named(item: int) -> Callable[[str], ColumnElement[Any]]:
-        return lambda column: bindparam(bound(number, place, item, column))
-
-    return [named(item) for item in range(size)]
-
-
-def _compare_updated(prefix: str, index: FromClause, value: Callable[[str], ColumnElement[Any]]) -> _Clause:
-    at, low, high = index.c.updated, value("low"), value("high")
-    match prefix:
-        case "gt" | "sa":
-            return at >= high
-        case "lt" | "eb":
-            return at < low
-        case "ge":
-            return at >= low
-        case "le":
-            return at < high
-        case "ne":
-            return or_(at < low, at >= high)
-        case _:
-            return and_(at >= low, at < high)
-
-
-def _compare_date(prefix: str, index: FromClause, value: Callable[[str], ColumnElement[Any]]) -> _Clause:
-    low, high, begin, end = index.c.low, index.c.high, value("low"), value("high")
-    overlap = and_(low < end, high > begin)
-    equal = and_(overlap, or_(index.c.period == 1, and_(low >= begin, high <= end)))
-    match prefix:
-        case "eq":
-            return equal
-        case "ne":
-            return not_(equal)
-        case "gt":
-            return high > end
-        case "lt":
-            return low < begin
-        case "ge":
-            return and_(high > begin, or_(high > end, equal))
-        case "le":
-            return and_(low < end, or_(low < begin, equal))
-        case "sa":
-            return low >= end
-        case "eb":
-            return high <= begin
-        case _:
-            return overlap
-
-
-def _compare_number(prefix: str, index: FromClause, value: Callable[[str], ColumnElement[Any]]) -> _Clause:
-    low, high = index.c.low, index.c.high
-    match prefix:
-        case "gt":
-            return high > value("exact")
-        case "lt":
-            return low < value("exact")
-        case "ge":
-            return high >= value("exact")
-        case "le":
-            return low <= value("exact")
-        case "ap":
-            return and_(low <= value("high"), high >= value("low"))
-        case _:
-            equal = and_(low >= value("low"), high < value("high"))
-            return equal if prefix == "eq" else not_(equal)
-
-
-def _compare_quantity(form: str, index: FromClause, value: Callable[[str], ColumnElement[Any]]) -> _Clause:
-    prefix, _, unit = form.partition(" ")
-    number = _compare_number(prefix, index, value)
-    match unit:
-        case "":
-            return number
-        case "system":
-            return and_(number, index.c.sid == value("sid"))
-        case "system code":
-            return and_(number, index.c.sid == value("sid"), index.c.code == value("code"))
-        case _:
-            return and_(number, or_(index.c.code == value("code"), index.c.unit == value("code")))
-
-
 _RANGES: Final = frozenset({"date", "string", "number", "quantity"})
-_VARYING: Final = {
-    ("token", "system code"): "code",
-    ("token", "code"): "code",
-    ("token", "system"): "sid",
-    ("reference", "type id"): "target_id",
-    ("reference", "id"): "target_id",
-    ("uri", "uri"): "value",
-}
-_SHARED: Final = {("token", "system code"): "sid", ("reference", "type id"): "target_type"}
-_COMPARED: Final[dict[Kind, Callable[[str, FromClause, Callable[[str], ColumnElement[Any]]], _Clause]]] = {
-    "updated": _compare_updated,
-    "date": _compare_date,
-    "number": _compare_number,
-    "quantity": _compare_quantity,
-}

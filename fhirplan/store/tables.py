@@ -5,8 +5,9 @@ Times are integer milliseconds since 1970-01-01 UTC. Everything that belongs to 
 
 A resource's JSON text is stored once, in ``version``; ``resource`` is its identity and points at the current version.
 Index tables hold what searches look for. Those asked by equality (token, reference, uri) are keyed so that one value's
-resources stand together in the order of ``rid``, which is the order of pages; those asked by range (date, string,
-number, quantity) are keyed by resource, to probe one, with a second index by value. On SQLite they have no rowid.
+resources stand together in the order of ``rid``, which is the order of pages, with a second index by resource; those
+asked by range (date, string, number, quantity) are keyed by resource, to probe one, with a second index by value. On
+SQLite they have no rowid.
 """
 
 from __future__ import annotations
@@ -130,6 +131,9 @@ index_reference: Final = _index_table(
     "index_reference", _needed("target_type"), _needed("target_id"), key=("pid", "target_id", "rid", "target_type")
 )
 index_uri: Final = _index_table("index_uri", _needed("value"), key=("pid", "value", "rid"))
+# To ask one resource for its values: whether it has any, what it refers to, where it stands in an order.
+for _table in (index_token, index_reference, index_uri):
+    Index(f"ix_{_table.name}_rid", _table.c.rid, _table.c.pid)
 index_date: Final = _index_table(
     "index_date",
     _needed("low", _TIME),
@@ -273,7 +277,14 @@ audit: Final = Table(
     Column("version", BigInteger),
     _needed("request_id"),
     _needed("outcome"),
+    # Whose patient's record it was, as an id, "" where none is known; where the caller was; what was asked.
+    _needed("patient", server_default=""),
+    _needed("address", server_default=""),
+    _needed("kind", server_default=""),
+    _needed("query", server_default=""),
     _one_of("action", "C", "R", "U", "D", "E"),
+    Index("ix_audit_patient", "connection", "patient", "aid"),
+    Index("ix_audit_at", "connection", "at"),
 )
 
 setting: Final = Table(

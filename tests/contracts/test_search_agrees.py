@@ -39,9 +39,20 @@ DATES = st.sampled_from(
 REFERENCES = st.sampled_from(
     ["Patient/p1", "Patient/p2", "Group/p1", f"{BASE}/Patient/p1", "http://elsewhere/fhir/Patient/p1", "Practitioner/n"]
 )
-coding = elements(system=SYSTEMS, code=CODES)
-concept = elements(coding=st.lists(coding, max_size=3))
-reference = elements(reference=REFERENCES, type=st.sampled_from(["Patient", "Group"]))
+# Resources are r0, r1 and so on, so that these often lead somewhere.
+PEOPLE = st.sampled_from([f"Patient/r{n}" for n in range(4)])
+TASKS = st.sampled_from([f"Task/r{n}" for n in range(6)])
+TEXTS = st.sampled_from(["Walk", "Walk to the corner", "WÀLK", "corner shop", "50%_off"])
+coding = elements(system=SYSTEMS, code=CODES, display=TEXTS)
+concept = elements(coding=st.lists(coding, max_size=3), text=TEXTS)
+identifier = elements(
+    system=SYSTEMS,
+    value=CODES,
+    type=st.fixed_dictionaries({"coding": st.lists(elements(system=SYSTEMS, code=CODES), max_size=2)}),
+)
+reference = elements(
+    reference=REFERENCES | PEOPLE, type=st.sampled_from(["Patient", "Group"]), identifier=elements(value=CODES)
+)
 period = elements(start=DATES, end=DATES)
 NUMBERS = st.sampled_from(["1", "1.5", "1.49", "-2", "100", "1e2"])
 quantity = elements(
@@ -56,14 +67,23 @@ RESOURCES = st.one_of(
     elements(
         status=st.sampled_from(["requested", "accepted"]),
         code=concept,
-        identifier=st.lists(coding, max_size=2),
+        identifier=st.lists(identifier, max_size=2),
         owner=reference,
+        priority=st.sampled_from(["routine", "urgent"]),
         authoredOn=DATES,
         executionPeriod=period,
         meta=meta,
         basedOn=st.lists(reference, max_size=2),
+        partOf=st.lists(elements(reference=TASKS), max_size=2),
+        text=st.fixed_dictionaries(
+            {"div": TEXTS.map("<div xmlns='http://www.w3.org/1999/xhtml'>{} &amp; on</div>".format)}
+        ),
+        description=TEXTS,
         **{"for": reference},
     ).map(lambda it: {"resourceType": "Task", **it}),
+    st.lists(elements(item=elements(reference=TASKS | PEOPLE)), max_size=3).map(
+        lambda entries: {"resourceType": "List", "entry": entries}
+    ),
     elements(
         status=st.sampled_from(["final"]),
         code=concept,
@@ -74,7 +94,7 @@ RESOURCES = st.one_of(
     elements(
         name=st.lists(
             elements(
-                family=st.sampled_from(["Müller", "muller", "Mu", "Quist"]),
+                family=st.sampled_from(["Müller", "muller", "Mu", "Quist", "50%_off"]),
                 given=st.lists(st.sampled_from(["Ana", "ÁNA B"])),
             ),
             max_size=2,
@@ -119,7 +139,25 @@ COMMON = [
     ),
     parameter(["_tag"], TOKENS),
     parameter(["_profile"], SYSTEMS),
+    parameter(["_profile:below", "_profile:above"], st.sampled_from(["http://s", "http://s/1", "http://s/1/2"])),
+    parameter(["_tag:not"], TOKENS),
+    parameter(["_id:not"], st.sampled_from(["r0", "r1", "r9"])),
+    st.tuples(st.sampled_from(["_list", "_has:List:item:_id"]), st.sampled_from(["r0", "r1,r2", "r9"])),
+    st.tuples(
+        st.sampled_from(["_filter"]),
+        st.sampled_from(
+            [
+                "_id eq r1 or not (_id eq r2)",
+                "_tag eq a and (_tag ne b)",
+                "not (_tag pr true) or _profile eq http://s/1",
+                "_lastUpdated gt 1970 or _tag pr true",
+            ]
+        ),
+    ),
+    st.tuples(st.sampled_from(["_content", "_text"]), st.sampled_from(["walk", "corner walk", "shop,on", "nothing"])),
 ]
+MISSING = st.sampled_from(["true", "false"])
+TEXT_BEGINS = st.sampled_from(["walk", "walk to", "corner", "50%", "_"])
 ASKED = {
     "Task": [
         parameter(["status", "code", "identifier"], TOKENS),
@@ -127,6 +165,33 @@ ASKED = {
         parameter(["patient", "subject", "based-on"], REFERENCE_VALUES),
         parameter(["owner"], st.sampled_from(["n", "Practitioner/n", "Patient/p1"])),
         parameter(["authored-on", "period"], DATE_VALUES),
+        parameter(["status:not", "code:not", "identifier:not"], TOKENS),
+        st.tuples(
+            st.sampled_from(["code:missing", "owner:missing", "identifier:missing", "authored-on:missing"]), MISSING
+        ),
+        parameter(["code:text"], TEXT_BEGINS),
+        parameter(["owner:identifier", "based-on:identifier"], ESCAPED),
+        parameter(["identifier:of-type"], st.tuples(SYSTEMS, ESCAPED, ESCAPED).map("|".join)),
+        parameter(["code:in", "code:not-in"], st.just("http://value-set")),
+        parameter(["code:below", "code:above"], st.tuples(SYSTEMS, st.sampled_from("ab")).map("|".join)),
+        parameter(["patient.name", "subject:Patient.name", "owner.name", "patient.family:exact"], st.just("mu")),
+        st.tuples(st.sampled_from(["patient.birthdate", "part-of.authored-on"]), DATE_VALUES),
+        st.tuples(st.sampled_from(["part-of.patient.active", "patient.active:not"]), st.just("true")),
+        st.tuples(st.sampled_from(["part-of.owner:missing", "patient.name:missing"]), MISSING),
+        parameter(["part-of.status", "part-of.part-of.status", "_has:Task:part-of:status"], st.just("requested")),
+        st.tuples(st.sampled_from(["_has:Task:part-of:_has:Task:part-of:status"]), st.just("requested")),
+        st.tuples(st.sampled_from(["patient._has:Observation:patient:code"]), st.just("a")),
+        st.tuples(
+            st.just("_filter"),
+            st.sampled_from(
+                [
+                    "status eq requested and code pr true",
+                    "patient.name co ulle or part-of.status ne requested",
+                    "not (authored-on ge 2026 or owner.active eq true)",
+                    "not (not (status eq http://hl7.org/fhir/task-status|accepted))",
+                ]
+            ),
+        ),
     ],
     "Observation": [
         parameter(["code", "combo-code"], TOKENS),
@@ -146,55 +211,139 @@ ASKED = {
         parameter(["name", "family", "given"], st.sampled_from(["mu", "MÜLLER", "ana", "ana b", "x"])),
         parameter(["birthdate"], DATE_VALUES),
         parameter(["active", "deceased"], st.sampled_from(["true", "false"])),
+        parameter(["name:exact", "given:exact"], st.sampled_from(["Müller", "muller", "ÁNA B", "50%_off"])),
+        parameter(["name:contains", "family:contains"], st.sampled_from(["u", "ÜLL", "na b", "%", "_"])),
+        st.tuples(st.sampled_from(["name:missing", "birthdate:missing", "active:missing"]), MISSING),
+        st.tuples(
+            st.sampled_from(["_has:Task:patient:status", "_has:Task:owner:status", "_has:Task:patient:code:not"]),
+            st.sampled_from(["requested", "accepted", "a"]),
+        ),
+        st.tuples(
+            st.just("_filter"),
+            st.sampled_from(
+                [
+                    "name sw mu and not (given ew b)",
+                    'name eq "ana b"',
+                    "family ne quist",
+                    "birthdate lt 2026-03-02T11:00",
+                ]
+            ),
+        ),
     ],
     "RiskAssessment": [parameter(["probability"], NUMBER_VALUES), parameter(["subject"], REFERENCE_VALUES)],
 }
-RESULTS = elements(_sort=st.sampled_from(["_lastUpdated", "-_lastUpdated"]), _count=st.sampled_from(["1", "2", "50"]))
+SORTS = {
+    "Task": [
+        "status",
+        "-code",
+        "authored-on",
+        "-authored-on",
+        "-patient",
+        "status,-authored-on",
+        "period",
+        "-period",
+        "code,period",
+        "-priority,code,_id",
+    ],
+    "Observation": ["value-quantity", "-date", "subject,-code", "-_profile"],
+    "Patient": ["name", "-family", "birthdate,-name", "-active,_lastUpdated", "-_id"],
+    "RiskAssessment": ["probability", "-probability", "-subject,probability"],
+}
+INCLUDES = {
+    "Task": [
+        ("_include", "Task:patient"),
+        ("_include", "Task:subject:Patient"),
+        ("_include", "*"),
+        ("_include:iterate", "Task:part-of"),
+        ("_revinclude", "Task:part-of"),
+        ("_revinclude:iterate", "Task:part-of"),
+        ("_revinclude", "List:item"),
+    ],
+    "Observation": [("_include", "Observation:subject"), ("_revinclude:iterate", "Task:patient")],
+    "Patient": [("_revinclude", "Task:patient"), ("_revinclude", "*"), ("_revinclude", "Observation:*")],
+    "RiskAssessment": [("_include", "*"), ("_include:iterate", "*")],
+}
+
+
+def results(type):
+    sorts = st.sampled_from(["_lastUpdated", "-_lastUpdated", *SORTS[type]])
+    return elements(_sort=sorts, _count=st.sampled_from(["1", "2", "50"]))
+
+
 QUERIES = st.sampled_from(sorted(ASKED)).flatmap(
-    lambda type: st.tuples(st.just(type), st.lists(st.one_of(*ASKED[type], *COMMON), max_size=3), RESULTS)
+    lambda type: st.tuples(
+        st.just(type),
+        st.lists(st.one_of(*ASKED[type], *COMMON), max_size=3),
+        results(type),
+        st.lists(st.sampled_from(INCLUDES[type]), max_size=2, unique=True),
+    )
 )
+
+
+class Codes:
+    """Terminology with one value set and one hierarchy: a above b."""
+
+    def expansion(self, valueset):
+        return frozenset({("http://s/1", "a"), ("http://s/2", "b")})
+
+    def below(self, system, code):
+        return frozenset("b") if code == "a" else frozenset()
+
+    def above(self, system, code):
+        return frozenset("a") if code == "b" else frozenset()
 
 
 class Undo(Exception):
     pass
 
 
+@pytest.mark.parametrize("few_ends", [0, 100])
 @few
 @given(st.lists(RESOURCES, max_size=8), st.lists(QUERIES, min_size=1, max_size=8))
-def test_pages_of_the_database_make_what_the_evaluator_says(database, resources, queries):
+def test_pages_of_the_database_make_what_the_evaluator_says(database, few_ends, resources, queries):
     stored = []
     try:
-        with database.write() as tx:
+        with pytest.MonkeyPatch.context() as patch, database.write() as tx:
+            # With none, references are followed from each candidate; else what is at their end is looked up first.
+            patch.setattr("fhirplan.store.search_plan.FEW_ENDS", few_ends)
             for number, resource in enumerate(resources):
                 changes = [Change("create", resource["resourceType"], f"r{number}", resource)]
                 stored += commit(tx, "default", changes, now=number, origin=ORIGIN, base=BASE)
-            for type, pairs, results in queries:
-                agrees(tx, type, [*pairs, *results.items()], stored)
+            world = match.World([item.resource() for item in stored], CATALOG, BASE)
+            for type, pairs, results, includes in queries:
+                agrees(tx, type, [*pairs, *results.items(), *includes], stored, world)
             raise Undo
     except Undo:
         pass
 
 
-def agrees(tx, type, pairs, stored):
+def agrees(tx, type, pairs, stored, world):
     parameters = CATALOG[type].parameters
-    limits = Limits(default_count=3)
-    query = parse(type, parameters, [*pairs, ("_total", "accurate")], limits=limits, base=BASE)
-    expected = [item for item in stored if match.matches(item.resource(), query, parameters, BASE)]
-    if query.sort == "-updated":
-        expected.reverse()
+    text = urlencode(pairs)
+
+    def asked(*more):
+        given = [*pairs, ("_total", "accurate"), *more]
+        limits = Limits(default_count=3)
+        return parse(type, parameters, given, limits=limits, base=BASE, types=CATALOG, codes=Codes())
+
+    query = asked()
+    expected = [item for item in world.resources if match.matches(item, query, parameters, BASE, world)]
+    expected = match.ordered(expected, query, world)
+    by_id = {item.id: item.resource() for item in stored}
     found, cursor = [], None
     for _ in range(len(stored) + 2):
-        page = [("_page", cursor)] if cursor else []
-        query = parse(type, parameters, [*pairs, ("_total", "accurate"), *page], limits=limits, base=BASE)
-        answer = search(tx, "default", query)
+        answer = search(tx, "default", asked(*([("_page", cursor)] if cursor else [])))
         assert len(answer.versions) <= query.count
-        assert answer.total == len(expected), urlencode(pairs)
+        assert answer.total == len(expected), text
+        here = [next(one for one in world.resources if one["id"] == item.id) for item in answer.versions]
+        added = match.included(here, query, world)
+        assert sorted(item.id for item in answer.included) == [item["id"] for item in added], text
         found += answer.versions
         cursor = answer.next_cursor
         if cursor is None:
             break
-    assert [item.id for item in found] == [item.id for item in expected], urlencode(pairs)
-    assert found == expected
+    assert [item.id for item in found] == [item["id"] for item in expected], text
+    assert [item.resource() for item in found] == [by_id[item.id] for item in found]
 
 
 @pytest.mark.parametrize("sort", ["", "_sort=_lastUpdated"])

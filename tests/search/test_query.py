@@ -10,12 +10,14 @@ from hypothesis import strategies as st
 from fhirplan.catalog import CATALOG
 from fhirplan.errors import InvalidSearch, Refused, TooCostly
 from fhirplan.fhir.dates import span
+from fhirplan.search.definitions import LAST_UPDATED
 from fhirplan.search.query import (
     DateValue,
     Limits,
     NumberValue,
     QuantityValue,
     ReferenceValue,
+    SortKey,
     StringValue,
     TokenValue,
     UriValue,
@@ -25,9 +27,25 @@ from fhirplan.search.query import (
 BASE = "http://here/fhir"
 
 
+class Codes:
+    """A value set of two codes, an endless one, and a system in which b is below a."""
+
+    def expansion(self, valueset):
+        return {"http://two": frozenset({("s", "1"), ("s", "2")}), "http://none": frozenset()}.get(valueset)
+
+    def below(self, system, code):
+        return frozenset("b" if code == "a" else "") if system == "s" else None
+
+    def above(self, system, code):
+        return frozenset("a" if code == "b" else "") if system == "s" else None
+
+
+CODES = Codes()
+
+
 def query(type, text, **limits):
     pairs = parse_qsl(text, keep_blank_values=True)
-    return parse(type, CATALOG[type].parameters, pairs, limits=Limits(**limits), base=BASE)
+    return parse(type, CATALOG[type].parameters, pairs, limits=Limits(**limits), base=BASE, types=CATALOG, codes=CODES)
 
 
 def values(type, text):
@@ -86,9 +104,34 @@ def test_quantities_have_a_unit_or_none():
     ("type", "text", "names", "says"),
     [
         ("Task", "colour=red", "colour", "status"),
-        ("Task", "patient.name=x", "patient.name", "Chained"),
-        ("Task", "status:not=x", "status", ":not"),
-        ("Task", "patient:missing=true", "patient", "type"),
+        ("Task", "status:exact=x", "status", ":not"),
+        ("Task", "status:of-type=a|b|c", "status", ":missing"),
+        ("Task", "identifier:of-type=a|b", "identifier", "system|code|value"),
+        ("Task", "patient:contains=true", "patient", "a type (:Patient)"),
+        ("Task", "patient:missing=maybe", "patient", "true or false"),
+        ("Task", "due:not=2026", "due", ":missing"),
+        ("Task", "_lastUpdated:missing=true", "_lastUpdated", "no modifier"),
+        ("Task", "code:in=http://unheard-of", "code", "value set"),
+        ("Task", "code:below=x|a", "code", "hierarchy"),
+        ("Task", "code:below=a", "code", "system|code"),
+        ("Task", "patient.colour=x", "patient", "birthdate"),
+        ("Task", "status.name=x", "status", "no reference"),
+        ("Task", "focus.status=x", "focus", "Name one"),
+        ("Task", "patient:Group.name=x", "patient", "Patient"),
+        ("Patient", "_has:Task:patient", "_has", "_has:Type"),
+        ("Patient", "_has:Banana:patient:status=x", "_has", "Banana"),
+        ("Patient", "_has:Task:status:status=x", "_has", "patient"),
+        ("Patient", "_has:Task:patient:colour=x", "colour", "status"),
+        ("Patient", "_list=$current-problems", "_list", "id"),
+        ("Task", "_filter=status eq", "_filter", "value"),
+        ("Task", "_filter=status eq a and b eq c or d eq e", "b", "status"),
+        ("Task", "_filter=status eq a and code eq b or code eq c", "_filter", "brackets"),
+        ("Task", "_filter=(status eq a", "_filter", "closing bracket"),
+        ("Task", "_filter=status eq a)", "_filter", "nothing more"),
+        ("Task", "_filter=status gt a", "_filter", "eq, ne, pr"),
+        ("Task", '_filter=status eq "a', "_filter", "quote"),
+        ("Task", "_filter=", "_filter", "ends"),
+        ("Task", "_text=,", "_text", "words"),
         ("Task", "patient:Group=1", "patient", "Patient"),
         ("Task", "patient:Patient=Group/1", "patient", "Patient"),
         ("Task", "status=", "status", "empty"),
@@ -110,11 +153,21 @@ def test_quantities_have_a_unit_or_none():
         ("Task", "_count=-1", "_count", "whole number"),
         ("Task", "_count=ten", "_count", "whole number"),
         ("Task", "_count=1&_count=2", "_count", "twice"),
-        ("Task", "_sort=status", "_sort", "_lastUpdated"),
+        ("Task", "_sort=colour", "_sort", "_lastUpdated"),
+        ("Task", "_sort=due,-due", "_sort", "once"),
+        ("Task", "_sort=", "_sort", "due"),
         ("Task", "_total=maybe", "_total", "accurate"),
-        ("Task", "_summary=text", "_summary", "count"),
-        ("Task", "_elements=id", "_elements", "status"),
-        ("Task", "_include=Task:owner", "_include", "status"),
+        ("Task", "_summary=much", "_summary", "count"),
+        ("Task", "_contained=true", "_contained", "false"),
+        ("Task", "_elements=colour", "_elements", "status"),
+        ("Task", "_elements=status&_summary=text", "_elements", "at once"),
+        ("Task", "_include=Task:colour", "_include", "owner"),
+        ("Task", "_include=Task", "_include", "Type:parameter"),
+        ("Task", "_include=Goal:patient", "_include", "iterate"),
+        ("Task", "_include=Task:owner:Goal", "_include", "Goal"),
+        ("Task", "_include:recurse=Task:owner", "_include", "iterate"),
+        ("Task", "_revinclude=Goal:patient", "_revinclude", "Task"),
+        ("Task", "_revinclude=Banana:patient", "_revinclude", "Banana"),
         ("Task", "_page=nonsense", "_page", "page"),
     ],
 )
@@ -133,7 +186,7 @@ def test_count_is_bounded_and_may_be_nothing():
     assert query("Task", "").count == 50
     assert query("Task", "_count=1000000000000", max_count=200).count == 200
     assert query("Task", "_count=0").count == 0
-    assert (query("Task", "_summary=count").count, query("Task", "_summary=count").total) == (0, True)
+    assert (query("Task", "_summary=count").count, query("Task", "_summary=count").total) == (0, "accurate")
 
 
 def test_too_many_values_are_refused_before_they_cost_anything():
@@ -143,15 +196,21 @@ def test_too_many_values_are_refused_before_they_cost_anything():
         query("Task", "&".join(["status=a"] * 6), max_values=5)
 
 
+UPDATED = SortKey(LAST_UPDATED)
+
+
 @pytest.mark.parametrize(
     ("text", "sort"),
     [
-        ("", "stored"),
-        ("patient=1", "stored"),
-        ("_lastUpdated=gt2026", "updated"),
-        ("_lastUpdated=gt2026&patient=1", "stored"),
-        ("_sort=_lastUpdated", "updated"),
-        ("_sort=-_lastUpdated&patient=1", "-updated"),
+        ("", ()),
+        ("patient=1", ()),
+        ("patient.name=x&_lastUpdated=gt2026", ()),
+        ("_lastUpdated=gt2026", (UPDATED,)),
+        ("_lastUpdated=gt2026&status:not=draft", (UPDATED,)),
+        ("_lastUpdated=gt2026&patient=1", ()),
+        ("_sort=_lastUpdated", (UPDATED,)),
+        ("_sort=-_lastUpdated&patient=1", (SortKey(LAST_UPDATED, True),)),
+        ("_sort=due,-_lastUpdated", (SortKey(CATALOG["Task"].parameter("due")), SortKey(LAST_UPDATED, True))),
     ],
 )
 def test_the_order_of_pages(text, sort):

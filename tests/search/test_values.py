@@ -25,8 +25,10 @@ def rows(resource, *codes):
     return {row for row in extractor(spec.parameters, BASE)(resource) if row[0] in codes}
 
 
-def values(resource, code):
-    return {row[2] for row in rows(resource, code)}
+def values(resource, code, kind=None):
+    """The values of a parameter; of its own kind, or of another one."""
+    kind = kind or CATALOG[resource["resourceType"]].parameter(code).type
+    return {row[2] for row in rows(resource, code) if row[1] == kind}
 
 
 def task(**more):

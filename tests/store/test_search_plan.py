@@ -5,6 +5,7 @@ from urllib.parse import parse_qsl
 import pytest
 
 from fhirplan.catalog import CATALOG
+from fhirplan.errors import TooCostly
 from fhirplan.search.query import Limits, parse
 from fhirplan.store.commit import Change
 from fhirplan.store.search_sql import explain, search
@@ -101,9 +102,101 @@ def test_a_value_with_sql_in_it_finds_nothing_and_harms_nothing(stored, database
 def test_a_range_with_few_rows_drives_and_one_with_many_does_not(stored, database, monkeypatch):
     with database.read() as tx:
         few = explain(tx, "default", query("Task", "authored-on=2026-11-02"))
-    monkeypatch.setattr("fhirplan.store.search_sql.FEW", 10)
+    monkeypatch.setattr("fhirplan.store.search_plan.FEW", 10)
     with database.read() as tx:
         many = explain(tx, "default", query("Task", "authored-on=2026-11-02"))
         assert len(search(tx, "default", query("Task", "authored-on=2026-11-02")).versions) == 50
-    assert any("c0 USING INDEX ix_index_date_value" in step or "c0 USING PRIMARY KEY" in step for step in few)
+    assert any("c0 USING COVERING INDEX ix_index_date_value (pid=? AND low<?)" in step for step in few), few
     assert any("ix_resource_order" in step for step in many)
+
+
+def steps_of(database, type, text):
+    with database.read() as tx:
+        pairs = parse_qsl(text, keep_blank_values=True)
+        asked = parse(type, CATALOG[type].parameters, pairs, types=CATALOG)
+        return explain(tx, "default", asked)
+
+
+@pytest.fixture
+def related(write, task):
+    """150 patients of 60 names with a task each, each of which is part of the one before."""
+    changes = []
+    for number in range(150):
+        name = [{"family": f"Fam{number % 60}"}]
+        changes.append(
+            Change("create", "Patient", f"p{number}", {"resourceType": "Patient", "name": name, "gender": "female"})
+        )
+        before = [{"reference": f"Task/t{number - 1}"}]
+        changes.append(Change("create", "Task", f"t{number}", task(f"p{number}", partOf=before, priority="routine")))
+    write(*changes)
+
+
+@pytest.mark.parametrize(
+    ("type", "text", "driver"),
+    [
+        # Few at the other end: looked up first, and read by.
+        ("Task", "patient.name=fam1&patient.gender=female", "c0 USING PRIMARY KEY (pid=? AND target_id=?"),
+        ("Patient", "_has:Task:patient:_id=t3", "sqlite_autoindex_resource_1 (connection=? AND type=? AND id=?)"),
+        # Many: each candidate's reference is followed, and no more than its own.
+        ("Task", "patient.gender=female", "c1 USING COVERING INDEX ix_index_reference_rid (rid=? AND pid=?)"),
+        (
+            "Task",
+            "patient.gender=female",
+            "t1 USING INDEX sqlite_autoindex_resource_1 (connection=? AND type=? AND id=?)",
+        ),
+        ("Task", "part-of.part-of.status=requested", "t2 USING INDEX sqlite_autoindex_resource_1 (connection=?"),
+        ("Patient", "_has:Task:patient:status=requested", "c1 USING PRIMARY KEY (pid=? AND target_id=?"),
+        # Asked of each candidate by its number.
+        ("Task", "patient=p1&owner:missing=true", "c1reference USING COVERING INDEX ix_index_reference_rid (rid=?"),
+        ("Task", "status:not=draft", "c0 USING COVERING INDEX ix_index_token_rid (rid=? AND pid=? AND code=?)"),
+        (
+            "Task",
+            "_filter=status eq requested or owner eq Practitioner/x",
+            "c1 USING PRIMARY KEY (pid=? AND target_id=?",
+        ),
+        # In the order of an index.
+        ("Task", "_sort=-priority", "c0 USING PRIMARY KEY (pid=?)"),
+        ("Task", "_sort=status", "c0 USING PRIMARY KEY (pid=?)"),
+        ("Task", "_sort=-due", "c0 USING COVERING INDEX ix_index_date_value (pid=?)"),
+        ("Task", "status=requested&_sort=due", "c1 USING COVERING INDEX ix_index_date_value (pid=?)"),
+        ("Patient", "name:exact=Fam1", "c0 USING PRIMARY KEY (pid=? AND value=?)"),
+    ],
+)
+def test_nothing_is_scanned_and_nothing_sorted(related, database, type, text, driver):
+    steps = steps_of(database, type, text)
+    assert any(driver in step for step in steps), steps
+    assert [step for step in steps if "SCAN" in step and step != "SCAN driven"] == []
+    assert [step for step in steps if "TEMP B-TREE" in step] == []
+
+
+def test_few_candidates_are_sorted_and_many_are_not(related, database):
+    few = steps_of(database, "Task", "patient=p1&_sort=due")
+    assert any("c0 USING PRIMARY KEY (pid=? AND target_id=?" in step for step in few)
+    assert any("TEMP B-TREE FOR ORDER BY" in step for step in few)
+
+
+def test_the_beginning_of_a_text_is_looked_up_by_the_text(related, database):
+    steps = steps_of(database, "Patient", "name=fam1")
+    assert any(
+        "c0 USING COVERING INDEX ix_index_string_value (pid=? AND value>? AND value<?)" in item for item in steps
+    )
+
+
+def test_an_estimate_is_exact_for_few_and_near_for_many(write, task, database, monkeypatch):
+    write(*(Change("create", "Task", f"t{number}", task()) for number in range(300)))
+    with database.read() as tx:
+        assert search(tx, "default", query("Task", "patient=p1&_total=estimate")).total == 300
+        monkeypatch.setattr("fhirplan.store.search_sql.COUNTED", 100)
+        assert 280 <= search(tx, "default", query("Task", "patient=p1&_total=estimate")).total <= 320
+        assert 280 <= search(tx, "default", query("Task", "_total=estimate&_sort=due")).total <= 320
+
+
+def test_words_are_looked_for_in_so_many_resources_and_no_more(write, task, database, monkeypatch):
+    write(*(Change("create", "Task", f"t{number}", task(description=f"word{number % 4}")) for number in range(12)))
+    monkeypatch.setattr("fhirplan.store.search_sql._AT_ONCE", 3)
+    monkeypatch.setattr("fhirplan.store.search_sql.MOST_READ", 9)
+    with database.read() as tx:
+        assert [item.id for item in search(tx, "default", query("Task", "_content=word1&_count=1")).versions] == ["t1"]
+        with pytest.raises(TooCostly) as refused:
+            search(tx, "default", query("Task", "_content=word1&_count=5"))
+    assert "9" in refused.value.text

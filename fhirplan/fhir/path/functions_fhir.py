@@ -125,7 +125,7 @@ def _html_checks(target: Code, _: tuple[Code, ...]) -> Code:
 
     def truth(this: Any, context: Context) -> bool | None:
         text = one_value(one(this, context), "htmlChecks()")
-        return None if text is None else isinstance(text, str) and not xhtml.problems(text)
+        return None if text is None else isinstance(text, str) and xhtml.problem(text) is None
 
     return from_truth(truth)
 

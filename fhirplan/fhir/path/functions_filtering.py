@@ -50,11 +50,18 @@ def _select(target: Code, arguments: tuple[Code, ...]) -> Code:
     def many(this: Any, context: Context) -> Items:
         made: list[Any] = []
         for at, item in enumerate(source(this, context)):
-            made.extend(project(item, context.at(at, context.total) if indexed else context))
+            found = project(item, context.at(at, context.total) if indexed else context)
+            context.spend(_weight(found))
+            made.extend(found)
         context.spend(len(made))
         return made
 
     return from_many(many)
+
+
+def _weight(items: Items) -> int:
+    """What keeping texts costs besides counting them, so that long ones made by the thousand end too."""
+    return sum(len(item) >> 5 for item in items if type(item) is str)
 
 
 def _repeat(target: Code, arguments: tuple[Code, ...]) -> Code:
@@ -65,7 +72,7 @@ def _repeat(target: Code, arguments: tuple[Code, ...]) -> Code:
         waiting = list(source(this, context))
         while waiting:
             found = [child for item in waiting for child in project(item, context)]
-            context.spend(len(found) + 1)
+            context.spend(len(found) + _weight(found) + 1)
             waiting = []
             for child in found:
                 mark = key(child)

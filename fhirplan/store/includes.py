@@ -1,0 +1,220 @@
+"""Adds to the matches of a search what they refer to and what refers to them (R4 section 3.1.1.5.7)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, Final
+
+from sqlalchemy import Select, bindparam, select
+
+from fhirplan.catalog import ResourceSpec
+from fhirplan.search.results import Include
+from fhirplan.store import parameters, tables, versions
+from fhirplan.store.engine import Statement, Transaction, statement
+from fhirplan.store.search_nodes import spec_of
+from fhirplan.store.versions import Version
+
+# One statement asks for so many resources.
+_AT_ONCE: Final = 256
+_Pids = tuple[int, ...]
+
+
+def included(
+    tx: Transaction,
+    connection: str,
+    matches: Sequence[Version],
+    includes: Sequence[Include],
+    most: int,
+    catalog: Mapping[str, ResourceSpec],
+) -> tuple[list[Version], bool]:
+    """The resources that the includes add, none twice and no match; and whether they were cut at ``most``.
+
+    What is added is the current version, also where a reference names an earlier one. An include that goes round in a
+    circle ends, since nothing is added twice.
+    """
+    adding = _Adding(tx, connection, catalog, {item.rid for item in matches}, most)
+    found = adding.beside(matches, includes)
+    iterated = [item for item in includes if item.iterate]
+    all_found = list(found)
+    while found and iterated and not adding.cut:
+        found = adding.beside(found, iterated)
+        all_found += found
+    return all_found, adding.cut
+
+
+class _Adding:
+    """What has been added so far."""
+
+    def __init__(
+        self, tx: Transaction, connection: str, catalog: Mapping[str, ResourceSpec], seen: set[int], most: int
+    ) -> None:
+        self._tx, self._connection, self._catalog = tx, connection, catalog
+        self._seen, self._left = seen, most
+        self.cut = False
+
+    def beside(self, resources: Sequence[Version], includes: Sequence[Include]) -> list[Version]:
+        """What the includes add to these resources."""
+        forward = self._forward(resources, includes)
+        reverse = [include for include in includes if include.reverse]
+        if len(forward) == 1 and not reverse and len(resources) <= _AT_ONCE:
+            return self._taken(self._whole_targets([item.rid for item in resources], *forward[0]))
+        wanted: set[int] = set()
+        for pids, target in forward:
+            wanted.update(self._targets([item.rid for item in resources], pids, target))
+        for include in reverse:
+            wanted.update(self._sources(resources, include))
+        wanted -= self._seen
+        if len(wanted) > self._left:
+            self.cut = True
+        rids = sorted(wanted)[: self._left]
+        self._seen.update(rids)
+        self._left -= len(rids)
+        return self._read(rids)
+
+    def _taken(self, found: Sequence[Version]) -> list[Version]:
+        """Those that are new, as far as the limit allows."""
+        new = [item for item in found if item.rid not in self._seen]
+        if len(new) > self._left:
+            self.cut = True
+            del new[self._left :]
+        self._seen.update(item.rid for item in new)
+        self._left -= len(new)
+        return new
+
+    def _whole_targets(self, rids: Sequence[int], pids: _Pids, target: str) -> list[Version]:
+        listed, made = _padded(rids), _padded(pids)
+        params = {"connection": self._connection, "limit": self._left + len(self._seen) + 1}
+        if target:
+            params["target"] = target
+        stmt = _whole_targets_statement(len(listed), len(made), bool(target))
+        return [Version(*row) for row in self._tx.all(stmt, **params, **_named("p", made), **_named("r", listed))]
+
+    def _forward(self, resources: Sequence[Version], includes: Sequence[Include]) -> list[tuple[_Pids, str]]:
+        """The parameters to follow, those without a particular target together."""
+        types = {item.type for item in resources}
+        by_target: dict[str, set[int]] = {}
+        for include in includes:
+            if not include.reverse:
+                sources = types if include.source == "*" else types & {include.source}
+                pids = (pid for type_ in sources for pid in self._pids(type_, include.code, ""))
+                by_target.setdefault(include.target, set()).update(pids)
+        return [(tuple(sorted(pids)), target) for target, pids in by_target.items() if pids]
+
+    def _pids(self, type: str, code: str, target: str) -> list[int]:
+        """The numbers of a type's references; ``target`` is the type they must be able to lead to, or ""."""
+        spec = spec_of(self._catalog, type)
+        named = [
+            item
+            for item in spec.search
+            if item.type == "reference"
+            and code in ("*", item.code)
+            and (not target or not item.targets or target in item.targets)
+        ]
+        found = (parameters.searched(self._tx, self._connection, spec, item.code) for item in named)
+        return [pid for pid in found if pid is not None]
+
+    def _targets(self, rids: Sequence[int], pids: _Pids, target: str) -> Iterable[int]:
+        made = _padded(pids)
+        shared: dict[str, Any] = {"connection": self._connection, **_named("p", made)}
+        if target:
+            shared["target"] = target
+        for part in _parts(rids):
+            stmt = _targets_statement(len(part), len(made), bool(target))
+            yield from (row[0] for row in self._tx.all(stmt, **shared, **_named("r", part)) if row[0] is not None)
+
+    def _sources(self, resources: Sequence[Version], include: Include) -> Iterable[int]:
+        ids: dict[str, list[str]] = {}
+        for item in resources:
+            if include.target in ("", item.type):
+                ids.setdefault(item.type, []).append(item.id)
+        types = self._catalog if include.source == "*" else (include.source,)
+        for target, listed in ids.items():
+            pids = [pid for type_ in types for pid in self._pids(type_, include.code, target)]
+            if pids:
+                yield from self._refer(target, listed, _padded(pids))
+
+    def _refer(self, target: str, ids: Sequence[str], pids: Sequence[int]) -> Iterable[int]:
+        shared = {"target": target, **_named("p", pids), "limit": self._left + len(self._seen) + 1}
+        for part in _parts(ids):
+            stmt = _sources_statement(len(part), len(pids))
+            yield from (row[0] for row in self._tx.all(stmt, **shared, **_named("r", part)))
+
+    def _read(self, rids: Sequence[int]) -> list[Version]:
+        read: list[Version] = []
+        for part in _parts(rids):
+            read += [Version(*row) for row in self._tx.all(_versions_statement(len(part)), **_named("r", part))]
+        unique = {item.rid: item for item in read}
+        return [unique[rid] for rid in rids]
+
+
+def _padded(values: Sequence[Any]) -> tuple[Any, ...]:
+    """The values, the last one repeated up to a power of two, so that there are few statements."""
+    size = 1 << (len(values) - 1).bit_length()
+    return (*values, *([values[-1]] * (size - len(values))))
+
+
+def _parts(values: Sequence[Any]) -> Iterable[Sequence[Any]]:
+    for begin in range(0, len(values), _AT_ONCE):
+        yield _padded(values[begin : begin + _AT_ONCE])
+
+
+def _named(prefix: str, values: Sequence[Any]) -> dict[str, Any]:
+    return {f"{prefix}{place}": value for place, value in enumerate(values)}
+
+
+def _among(prefix: str, count: int) -> list[Any]:
+    return [bindparam(f"{prefix}{place}") for place in range(count)]
+
+
+@lru_cache(maxsize=256)
+def _targets_statement(rids: int, pids: int, targeted: bool) -> Statement:
+    return statement(_targets_query(rids, pids, targeted))
+
+
+@lru_cache(maxsize=256)
+def _whole_targets_statement(rids: int, pids: int, targeted: bool) -> Statement:
+    resource, version = tables.resource, tables.version
+    among = resource.c.rid.in_(_targets_query(rids, pids, targeted))
+    joined = resource.join(version, version.c.vid == resource.c.vid)
+    query = select(*versions.COLUMNS).select_from(joined).where(among)
+    return statement(query.order_by(resource.c.rid).limit(bindparam("limit")))
+
+
+def _targets_query(rids: int, pids: int, targeted: bool) -> Select[tuple[int]]:
+    link, resource = tables.index_reference, tables.resource
+    # A subquery rather than a join, which could be turned round to begin at all resources of a type.
+    there = (
+        select(resource.c.rid)
+        .where(
+            resource.c.connection == bindparam("connection"),
+            resource.c.type == link.c.target_type,
+            resource.c.id == link.c.target_id,
+            resource.c.deleted == 0,
+        )
+        .scalar_subquery()
+    )
+    query = select(there.label("rid")).where(link.c.rid.in_(_among("r", rids)), link.c.pid.in_(_among("p", pids)))
+    return query.where(link.c.target_type == bindparam("target")) if targeted else query
+
+
+@lru_cache(maxsize=256)
+def _sources_statement(ids: int, pids: int) -> Statement:
+    link = tables.index_reference
+    return statement(
+        select(link.c.rid)
+        .distinct()
+        .where(
+            link.c.pid.in_(_among("p", pids)),
+            link.c.target_id.in_(_among("r", ids)),
+            link.c.target_type == bindparam("target"),
+        )
+        .limit(bindparam("limit"))
+    )
+
+
+@lru_cache(maxsize=32)
+def _versions_statement(rids: int) -> Statement:
+    resource, version = tables.resource, tables.version
+    joined = resource.join(version, version.c.vid == resource.c.vid)
+    return statement(select(*versions.COLUMNS).select_from(joined).where(resource.c.rid.in_(_among("r", rids))))
