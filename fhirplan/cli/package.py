@@ -42,16 +42,21 @@ def resources(folder: Path) -> list[dict[str, Any]]:
     """The artifacts of a folder of profiles, structure definitions with their snapshots, ordered by type and id."""
     definitions = Definitions()
     definitions.add(folder)
-    snapshots = Snapshots(definitions)
+    snapshots = Snapshots(definitions, anew=True)
     made = []
     for file in sorted(folder.rglob("*.json")):
         resource = codec.loads_resource(file.read_bytes())
         if resource["resourceType"] == "StructureDefinition":
-            tree = snapshots.tree(resource["url"])
-            resource = {**resource, "snapshot": {"element": elements_of(tree)}}
-            resource["differential"] = resource.pop("differential")
+            resource = with_snapshot(resource, snapshots)
         made.append(resource)
     return sorted(made, key=lambda one: (one["resourceType"], str(one.get("id"))))
+
+
+def with_snapshot(definition: dict[str, Any], snapshots: Snapshots) -> dict[str, Any]:
+    """A structure definition with the snapshot that follows from its differential, in R4's order; raises BadProfile."""
+    made = {key: value for key, value in definition.items() if key not in ("snapshot", "differential")}
+    elements = elements_of(snapshots.tree(definition["url"]))
+    return {**made, "snapshot": {"element": elements}, "differential": definition["differential"]}
 
 
 def index(listed: list[dict[str, Any]]) -> dict[str, Any]:

@@ -246,6 +246,21 @@ def _summary(done: list[Result]) -> None:
     Console(stderr=True).print(table)
 
 
+def _validator(packages: tuple[str, ...]) -> Validator:
+    """A validator with the packages and the terminology server of the settings; raises Misconfigured."""
+    said = any(f"FHIRPLAN_{name}" in os.environ for name in ("CONFIG", "PACKAGES", "TERMINOLOGY_URL"))
+    if not said and not Path("fhirplan.toml").is_file():
+        return Validator.load(packages=packages)  # the checks of the settings would take longer than those of one file
+    from fhirplan import settings
+
+    chosen, ask = settings.load(), None
+    if chosen.terminology_url:
+        from fhirplan.ehr.terminology import TerminologyServer
+
+        ask = TerminologyServer(chosen.terminology_url, chosen.terminology_timeout).opened
+    return Validator.load(packages=(*chosen.packages, *packages), ask=ask)
+
+
 @click.command("validate")
 @click.argument("paths", nargs=-1, required=True, metavar="PATH…")
 @click.option("--profile", "profiles", multiple=True, metavar="URL", help="Check against this profile too.")
@@ -281,7 +296,7 @@ def command(
     Exits 0 when all are valid, 1 when something is invalid, 2 when the command cannot be carried out.
     """
     try:
-        validator = Validator.load(packages=packages)
+        validator = _validator(packages)
     except Misconfigured as error:
         raise click.UsageError(error.text) from None
     work = list(jobs(paths, each_entry))

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Final, Protocol
 
 from fhirplan.errors import Severity
-from fhirplan.validation import repairs
+from fhirplan.validation import asking, repairs
 from fhirplan.validation.findings import Check, Findings, Place, expression, shown
 
 SEVERITY: Final[Mapping[str, Severity]] = {"required": "error", "extensible": "warning", "preferred": "information"}
@@ -70,15 +70,13 @@ def _code(terminology: Terminology, severity: Severity, url: str, profile: str) 
             cell.append(terminology.codes(url))
         codes = cell[0]
         if codes is None:
-            _open(terminology.contains(url, None, value) if type(value) is str else None, value, place, findings)
+            held = terminology.contains(url, None, value) if type(value) is str else None
+            if held is False:
+                refused(findings, severity, shown(value), url, place, profile, None)
+            elif held is None and type(value) is str:
+                _asked(findings, severity, [(None, value)], shown(value), url, place, profile)
         elif type(value) is str and value not in codes:
             refused(findings, severity, shown(value), url, place, profile, codes, value)
-
-    def _open(held: bool | None, value: Any, place: Place, findings: Findings) -> None:
-        if held is False:
-            refused(findings, severity, shown(value), url, place, profile, None)
-        elif held is None and severity == "error":
-            unverified(findings, shown(value), url, place, profile)
 
     return checked
 
@@ -115,8 +113,8 @@ def _coding(terminology: Terminology, severity: Severity, url: str, profile: str
         answer = held(terminology, url, value)
         if answer is False:
             refused(findings, severity, _spelled(value), url, place, profile, None)
-        elif answer is None and severity == "error":
-            unverified(findings, _spelled(value), url, place, profile)
+        elif answer is None:
+            _asked(findings, severity, _pairs([value]), _spelled(value), url, place, profile)
 
     return checked
 
@@ -133,8 +131,9 @@ def _concept(terminology: Terminology, severity: Severity, url: str, profile: st
         answer = concept_held(terminology, url, value)
         if answer is False:
             refused(findings, severity, ", ".join(_spelled(one) for one in codings[:3]), url, place, profile, None)
-        elif answer is None and severity == "error":
-            unverified(findings, _spelled(codings[0]), url, place, profile)
+        elif answer is None:
+            open_ = [one for one in codings if held(terminology, url, one) is None]
+            _asked(findings, severity, _pairs(open_), _spelled(open_[0]), url, place, profile)
 
     return checked
 
@@ -172,6 +171,32 @@ def refused(
         patch = repairs.replaced(findings.root, expression(place), meant)
     text = f"{what} is not in the value set {url}.{allowed} {must}"
     findings.add(severity, "code-invalid", text, place, "cm-binding", profile, patch)
+
+
+def _pairs(codings: list[Any]) -> list[asking.Pair]:
+    return [(one.get("system"), one["code"]) for one in codings]
+
+
+def _asked(
+    findings: Findings,
+    severity: Severity,
+    pairs: list[asking.Pair],
+    what: str,
+    url: str,
+    place: Place,
+    profile: str,
+) -> None:
+    """What cannot be told offline: asked of the terminology server where there is one and it matters."""
+    if severity == "information":
+        return
+    answer, silent = asking.told(findings.ask, url, pairs)
+    if answer is False:
+        refused(findings, severity, what, url, place, profile, None)
+    elif silent:
+        text = f"{what} was not verified against {url}: the terminology server did not answer."
+        findings.add("information", "transient", text, place, "cm-binding", profile)
+    elif answer is None and severity == "error":
+        unverified(findings, what, url, place, profile)
 
 
 def unverified(findings: Findings, what: str, url: str, place: Place, profile: str) -> None:

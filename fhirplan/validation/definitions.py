@@ -7,17 +7,19 @@ parsed when first asked for.
 
 from __future__ import annotations
 
-import tarfile
 import threading
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from fhirplan.errors import Misconfigured
 from fhirplan.fhir import codec, structure
+
+if TYPE_CHECKING:
+    import tarfile
 
 _NAMED: Final = "PlanDefinition ActivityDefinition Measure OperationDefinition Library"
 KINDS: Final = frozenset({"StructureDefinition", "ValueSet", "CodeSystem", "Questionnaire", *_NAMED.split()})
@@ -136,6 +138,8 @@ class Definitions:
         return manifest.read_bytes() if manifest.is_file() and manifest.stat().st_size < LARGEST_FILE else b""
 
     def _add_archive(self, path: Path) -> bytes:
+        import tarfile  # brings four compressors, which most starts do without
+
         manifest = b""
         try:
             with tarfile.open(path, "r:*") as archive:

@@ -24,8 +24,8 @@ class Services(Protocol):
 
     code_lists: shortcuts.Lists
 
-    def binding(self, element: Element, type_: str) -> Check | None:
-        """The check of a bound value, None where nothing is bound."""
+    def binding(self, element: Element, type_: str, owner: str) -> Check | None:
+        """The check of a bound value, None where nothing is bound; findings carry ``owner``, a canonical."""
 
     def listed(self, element: Element) -> frozenset[str] | None:
         """All codes an element is bound to, None where they cannot be listed."""
@@ -159,7 +159,7 @@ class Types:
             item = shortcuts.reference(
                 type_names(type_.targets), entries.all_of(item, [services.reference(type_.targets)])
             )
-        bound = services.binding(element, type_.code)
+        bound = services.binding(element, type_.code, definition.url)
         if bound is not None:
             more.append(bound)
         for profile in type_.profiles:
@@ -190,7 +190,7 @@ class Types:
         name, code = element.name, type_.code
         test = values.TESTS[code]
         more: list[Check] = []
-        bound = services.binding(element, code)
+        bound = services.binding(element, code, definition.url)
         if bound is not None:
             more.append(bound)
         listed = services.listed(element) if code == "code" and element.most == 1 else None

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from fhirplan.errors import Issue, Severity
+from fhirplan.validation.asking import Ask
 
 Place = tuple[Any, str, int]
 Check = Callable[[Any, Place, "Findings"], None]
@@ -81,15 +82,18 @@ class Scope:
 class Findings:
     """The findings of one validation and the scope the walk is in."""
 
-    __slots__ = ("engine", "issues", "policy", "quiet", "scope", "scopes")
+    __slots__ = ("ask", "engine", "governed", "issues", "policy", "quiet", "scope", "scopes")
 
     def __init__(self, engine: Any, scope: Scope) -> None:
         self.engine = engine
         self.scope = scope
         self.scopes = [scope]
         self.issues: list[Issue] = []
+        # Where a profile says which codes are meant, so that what R4 only recommends there says nothing more.
+        self.governed: list[Place] = []
         self.quiet = 0
         self.policy = "declared"
+        self.ask: Ask | None = None  # a terminology server, where there is one
 
     def enter(self, resource: dict[str, Any], place: Place, root: dict[str, Any] | None = None) -> Scope:
         """Starts the scope of a nested resource; ``root`` is the containing resource of a contained one."""

@@ -101,6 +101,7 @@ class Profiles:
         element = node.element
         said = above.element if above is not None else {}
         made += element_rules.fixed(element, said, node, type_, url)
+        restated = bool(made)
         made += element_rules.limits(element, said, url)
         code = type_ or (str(node.types[0].get("code", "")) if node.types else node.name)
         binding = element.get("binding")
@@ -118,7 +119,10 @@ class Profiles:
                 element_rules.largest(binding),
             )
             if bound is not None:
+                restated = True
                 made.append(_valued(bound))
+        if restated and _recommended(node):
+            made.append(_governed)
         made += self._types(node, above, code, url)
         rules = element_rules.invariants(element, said, code, url)
         if rules:
@@ -320,7 +324,9 @@ class Profiles:
         if not made:
             return None
         whole = len(made) == len(node.slices)
-        return slicer(node, made, str(slicing_.get("rules", "open")) if whole else "open", slicing_, url)
+        return slicer(
+            node, made, str(slicing_.get("rules", "open")) if whole else "open", slicing_, url, _recommended(node)
+        )
 
     def _slice_test(self, node: Node, one: Node, slicing_: dict[str, Any]) -> slicing.Test | None:
         if node.stem in _EXTENSIONS:
@@ -358,6 +364,18 @@ def target_type(value: dict[str, Any], findings: Findings) -> str:
             return str(target.get("resourceType") or "")
     stated = value.get("type")
     return stated if type(stated) is str and stated in structure.resource_types() else ""
+
+
+def _recommended(node: Node) -> bool:
+    """Whether R4 only recommends the codes of an element, so that a profile may say which are meant."""
+    definition = structure.definition(node.origin[0]) if node.origin[0] else None
+    plain = definition.by_path.get(node.origin[1]) if definition is not None else None
+    return plain is not None and plain.binding is not None and plain.binding.strength != "required"
+
+
+def _governed(item: Item, findings: Findings) -> None:
+    """Notes that a profile says which codes are meant here."""
+    findings.governed.append(item[1])
 
 
 def _runner(contents: list[Content]) -> Check:

@@ -1,18 +1,43 @@
-"""Leaves of two findings that say the same the one that says it best."""
+"""Leaves of two findings that say the same the one that says it best, and puts first what stops a write."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from typing import Final
 
 from fhirplan.errors import Issue
 from fhirplan.fhir import structure
+from fhirplan.validation.findings import Place, expression
 
 _RANK: Final = {"fatal": 3, "error": 2, "warning": 1, "information": 0}
+_STEP: Final = re.compile(r"([^.\[\]]+)(?:\[(\d+)\])?")
 _PER_PLACE: Final = frozenset({"cm-binding", "cm-type", "cm-card", "cm-ref", "cm-value", "cm-extension"})
 
 
-def settled(found: list[Issue]) -> tuple[Issue, ...]:
-    """The findings without those that two layers both made, the graver one kept, in the order they were made."""
+def settled(found: list[Issue], governed: Sequence[Place] = ()) -> tuple[Issue, ...]:
+    """The findings without those that two layers both made, the graver one kept; errors first, then by place.
+
+    ``governed`` are the places where a profile says which codes are meant: what R4 only recommends there is left out.
+    """
+    if governed:
+        places = {expression(place) for place in governed}
+        found = [one for one in found if not _only_recommended(one) or one.expression not in places]
+    chosen = _of_the_same(found)
+    return tuple(sorted(chosen, key=_order)) if len(chosen) > 1 else chosen
+
+
+def _only_recommended(one: Issue) -> bool:
+    return one.rule == "cm-binding" and not one.is_error and one.profile.startswith(structure.CORE)
+
+
+def _order(one: Issue) -> tuple[bool, int, list[tuple[str, int]]]:
+    """That a narrative is missing comes last: it is said of most resources and stops none."""
+    steps = [(name, int(index or -1)) for name, index in _STEP.findall(one.expression)]
+    return one.rule == "dom-6", -_RANK[one.severity], steps
+
+
+def _of_the_same(found: list[Issue]) -> tuple[Issue, ...]:
     kept: dict[tuple[str, str, str], Issue] = {}
     for one in found:
         key = (one.expression, one.rule, one.code if one.rule in _PER_PLACE else one.text)

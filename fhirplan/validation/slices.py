@@ -29,9 +29,9 @@ class Slice:
 
 
 def slicer(
-    node: Node, slices: list[Slice], rules: str, slicing_: dict[str, Any], url: str
+    node: Node, slices: list[Slice], rules: str, slicing_: dict[str, Any], url: str, governs: bool = False
 ) -> Callable[[list[Item], Place, Findings], None]:
-    """The check of all slices of one element."""
+    """The check of all slices of one element; ``governs`` where it is the slices that say which codes are meant."""
     ordered = bool(slicing_.get("ordered"))
     name = node.stem
 
@@ -54,6 +54,8 @@ def slicer(
                     last = max(last, index)
                     if unmatched and rules == "openAtEnd":
                         _not_at_end(one.name, item[1], findings, url)
+                    if governs:
+                        findings.governed.append(item[1])
                     for content in one.contents.get(item[2], one.contents.get("", ())):
                         content(item, findings)
             if not met:

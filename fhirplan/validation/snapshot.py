@@ -69,9 +69,10 @@ def unusable(url: str, why: str) -> BadProfile:
 
 
 class Snapshots:
-    """Trees by canonical, made once each."""
+    """Trees by canonical, made once each; ``anew`` from the differentials even where there are snapshots."""
 
-    def __init__(self, definitions: Definitions) -> None:
+    def __init__(self, definitions: Definitions, *, anew: bool = False) -> None:
+        self._anew = anew
         self._definitions = definitions
         self._made: dict[str, Node] = {}
 
@@ -95,7 +96,7 @@ class Snapshots:
         if definition is None:
             raise unusable(canonical, "it is not here. Add the package that has it.")
         listed = _elements(definition, "snapshot")
-        if len(listed) > 1:
+        if len(listed) > 1 and not self._anew:
             return _from_snapshot(listed, url)
         base = definition.get("baseDefinition")
         if not isinstance(base, str):

@@ -50,7 +50,7 @@ def check(
         before = _duplicated(spelled, twice, resource)
     found = validator.validate(resource, profiles, policy=policy, suggest=suggest)
     if found:
-        found = _placed(found, _text(text), resource)
+        found = placed(found, _text(text), resource)
     return Report(resource if isinstance(resource, dict) else None, before + found)
 
 
@@ -86,7 +86,8 @@ def _duplicated(text: str, twice: list[tuple[str, str, int]], resource: Any) -> 
     return tuple(made)
 
 
-def _placed(found: tuple[Issue, ...], text: str, resource: Any) -> tuple[Issue, ...]:
+def placed(found: tuple[Issue, ...], text: str, resource: Any) -> tuple[Issue, ...]:
+    """The findings with the line and column where each stands in the text that the resource was read from."""
     places = positions.locate(text, resource, {issue.expression for issue in found})
     made = []
     for issue in found:

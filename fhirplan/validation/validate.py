@@ -17,7 +17,7 @@ from typing import Any, Final, Literal
 from fhirplan.errors import Issue
 from fhirplan.fhir import path, structure
 from fhirplan.fhir.structure import Element
-from fhirplan.validation import bindings, bundles, extensions, invariants, natives, questionnaires, references
+from fhirplan.validation import asking, bindings, bundles, extensions, invariants, natives, questionnaires, references
 from fhirplan.validation.definitions import Definitions
 from fhirplan.validation.elements import Types
 from fhirplan.validation.findings import Check, Findings, Place, Scope, shown
@@ -46,18 +46,27 @@ _OWN: Final[dict[str, Check]] = {
 class Validator:
     """Everything compiled for one set of profiles and packages; build it once, use it from any thread."""
 
-    def __init__(self, definitions: Definitions, terminology: bindings.Terminology) -> None:
+    def __init__(
+        self, definitions: Definitions, terminology: bindings.Terminology, ask: asking.Opened | None = None
+    ) -> None:
         self.definitions = definitions
         self.terminology = terminology
+        self._ask = ask
         self.types = Types(self)
         self.profiles = Profiles(definitions, terminology)
         self.code_lists: dict[str, frozenset[str] | None] = {}
         self._extensions: dict[str, tuple[extensions.Contexts, Check | None] | None] = {}
 
     @classmethod
-    def load(cls, profiles_dir: Path | None = None, packages: Iterable[Path | str] = ()) -> Validator:
+    def load(
+        cls,
+        profiles_dir: Path | None = None,
+        packages: Iterable[Path | str] = (),
+        ask: asking.Opened | None = None,
+    ) -> Validator:
         """A validator with our profiles (``settings.profiles_folder()`` when no folder is given) and more packages.
 
+        ``ask`` reaches a terminology server, which is asked what cannot be told offline.
         Raises Misconfigured for a package that cannot be used.
         """
         if profiles_dir is None:
@@ -69,7 +78,7 @@ class Validator:
             definitions.add(profiles_dir)
         for package in packages:
             definitions.add(package)
-        return cls(definitions, Terminology(definitions.terminology))
+        return cls(definitions, Terminology(definitions.terminology), ask)
 
     def validate(
         self,
@@ -92,6 +101,7 @@ class Validator:
             return (_no_resource(resource, name),)
         findings = Findings(self, Scope(resource, (None, name, -1), None, resource))
         findings.policy = policy
+        findings.ask = self._ask() if self._ask is not None else None
         try:
             applied = self._resource(resource, findings.scope.place, findings, profiles)
             for scope in findings.scopes:
@@ -104,7 +114,7 @@ class Validator:
         except RecursionError:
             text = "The resource is nested too deeply to be checked. Flatten it or send it in parts."
             return (*findings.issues, Issue("error", "too-costly", text, name))
-        return settled(findings.issues) if findings.issues else ()
+        return settled(findings.issues, findings.governed) if findings.issues else ()
 
     def _resource(
         self, resource: dict[str, Any], place: Place, findings: Findings, profiles: Sequence[str] = ()
@@ -193,12 +203,12 @@ class Validator:
 
     # What the compiled types ask for (elements.Services).
 
-    def binding(self, element: Element, type_: str) -> Check | None:
-        """The check of a base binding."""
+    def binding(self, element: Element, type_: str, owner: str) -> Check | None:
+        """The check of a base binding of a type, whose canonical is ``owner``."""
         bound = element.binding
         if bound is None:
             return None
-        return bindings.check(self.terminology, bound.strength, bound.value_set, type_, bound.value_set, bound.largest)
+        return bindings.check(self.terminology, bound.strength, bound.value_set, type_, owner, bound.largest)
 
     def listed(self, element: Element) -> frozenset[str] | None:
         """All codes of a base binding, None where they cannot be listed."""

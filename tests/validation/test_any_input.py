@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from fhirplan.errors import Misconfigured
 from fhirplan.fhir import structure
-from fhirplan.validation import Validator
+from fhirplan.fhir.codec import dumps
+from fhirplan.validation import Validator, texts
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
@@ -136,3 +137,59 @@ def test_a_package_that_is_none_is_refused(tmp_path):
         Validator.load(tmp_path / "none", [wrong])
     with pytest.raises(Misconfigured):
         Validator.load(tmp_path / "none", ["no.such.package#1.0.0"])
+
+
+def test_a_profile_whose_base_is_not_here(with_definitions, profile, plan):
+    one = profile("CarePlan", base="http://example.org/StructureDefinition/gone")
+    [issue] = with_definitions(one).validate(plan, [one["url"]], policy="base")
+    assert (issue.rule, issue.is_error) == ("cm-profile", True)
+    assert "http://example.org/StructureDefinition/gone" in issue.text
+
+
+def test_two_hundred_levels_of_nesting_are_checked_and_told(plain, plan):
+    inner = {"url": "http://example.org/x", "valueCode": " bad"}
+    for _ in range(200):
+        inner = {"url": "http://example.org/x", "extension": [inner]}
+    before = time.process_time()
+    issues = plain.validate({**plan, "extension": [inner]}, policy="base")
+    assert time.process_time() - before < 5
+    assert {issue.code for issue in issues} & {"value", "too-costly"}
+
+
+@pytest.mark.parametrize(
+    "endless",
+    [
+        "status.repeat('x' & $this).count() > 0",
+        "activity.select(%resource.title & 'x').count() < 0",
+    ],
+)
+def test_a_fhirpath_that_grows_without_end_is_given_up(with_definitions, profile, plan, endless):
+    plan |= {"title": "a " * 400_000, "activity": [{"detail": {"status": "unknown"}}] * 2000}
+    rule = {"key": "x-1", "severity": "error", "human": "Odd.", "expression": endless}
+    one = profile("CarePlan")
+    one["differential"]["element"][0]["constraint"] = [rule]
+    before = time.process_time()
+    issues = with_definitions(one).validate(plan, [one["url"]], policy="base")
+    assert time.process_time() - before < 10
+    assert ("warning", "x-1") in {(issue.severity, issue.rule) for issue in issues}
+
+
+def test_a_bundle_of_fifty_megabytes_is_checked_in_bounded_time_and_all_its_faults_are_not_told_twice(plain, plan):
+    long = {**plan, "title": "a " * 500_000, "status": "nope"}
+    entries = [{"fullUrl": f"http://example.org/CarePlan/p{n}", "resource": {**long, "id": f"p{n}"}} for n in range(50)]
+    text = dumps({"resourceType": "Bundle", "type": "collection", "entry": entries})
+    assert len(text) > 50_000_000
+    before = time.process_time()
+    report = texts.check(plain, text, policy="base")
+    assert time.process_time() - before < 20
+    wrong = [issue.expression for issue in report.issues if issue.is_error]
+    assert wrong == [f"Bundle.entry[{n}].resource.status" for n in range(50)]
+
+
+def test_the_findings_of_a_bundle_full_of_faults_are_bounded(plain):
+    entry = {"fullUrl": "http://example.org/Goal/g", "resource": {"resourceType": "Goal", "id": "g", "foo": 1}}
+    bundle = {"resourceType": "Bundle", "type": "collection", "entry": [entry] * 5000}
+    before = time.process_time()
+    issues = plain.validate(bundle, policy="base")
+    assert time.process_time() - before < 20
+    assert 0 < len(issues) <= 1000

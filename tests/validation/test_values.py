@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fhirplan.validation import narrative, values
+from fhirplan.fhir.path import xhtml
+from fhirplan.validation import values
 from fhirplan.validation.temporal import compare
 
 DIV = '<div xmlns="http://www.w3.org/1999/xhtml">{}</div>'
@@ -70,7 +71,7 @@ def test_the_order_of_dates_of_any_precision(first, second, order):
     ["A", "<p>A &amp; B</p>", '<a href="http://example.org">x</a>', '<img src="#x" alt="y"/>', "<b>1 &lt; 2</b>"],
 )
 def test_plain_markup_is_sound(content):
-    assert narrative.problem(DIV.format(content)) is None
+    assert xhtml.problem(DIV.format(content)) is None
 
 
 @pytest.mark.parametrize(
@@ -90,6 +91,6 @@ def test_plain_markup_is_sound(content):
     ],
 )
 def test_other_markup_is_told(div, rule):
-    found = narrative.problem(div)
+    found = xhtml.problem(div)
     assert found is not None
     assert found[0] == rule
