@@ -16,8 +16,10 @@ from fhirplan.errors import Misconfigured
 from fhirplan.interactions.incoming import checked
 from fhirplan.interactions.services import Pushed, Services
 from fhirplan.settings import Connection, Settings
+from fhirplan.store.audit import Accesses
 from fhirplan.store.engine import Database
 from fhirplan.validation import Validator
+from fhirplan.validation.asking import Opened
 
 if TYPE_CHECKING:
     from fhirplan.sync.sides import Sides
@@ -26,15 +28,18 @@ if TYPE_CHECKING:
 def build(settings: Settings) -> Services:
     """What interactions work with. Nothing is connected yet, so a process may fork after this.
 
-    Raises Misconfigured when the database's url or a package named in the settings cannot be used.
+    Raises Misconfigured when the database's url, a package or a profile named in the settings cannot be used.
     """
+    database = Database.open(settings.database)
     services = Services(
-        database=Database.open(settings.database),
-        validator=Validator.load(packages=settings.packages),
+        database=database,
+        validator=Validator.load(packages=settings.packages, ask=terminology(settings)),
         settings=settings,
         clock=now,
         new_id=new_id,
+        accesses=Accesses(database),
     )
+    _known_profiles(settings, services.validator)
     pushed = _through(settings, services)
     return replace(services, pushed=pushed) if pushed else services
 
@@ -56,10 +61,30 @@ def build_sync(settings: Settings, services: Services, connection: Connection, w
         base_url=settings.base_url,
         clock=services.clock,
         new_id=services.new_id,
-        validate=lambda resource: checked(services, resource),
+        validate=lambda resource: checked(services, resource, connection=connection, imported=True),
         worker=worker or worker_name(),
         folder=settings.data_dir / "workers",
     )
+
+
+def _known_profiles(settings: Settings, validator: Validator) -> None:
+    for connection in settings.all_connections:
+        for line in connection.validation_profiles:
+            canonical = line.rpartition("=")[0].strip()
+            if not validator.profiles.type_of(canonical):
+                raise Misconfigured(
+                    f"validation_profiles: no profile {canonical} is here. Correct it, or name its package in packages."
+                )
+
+
+def terminology(settings: Settings) -> Opened | None:
+    """What reaches the terminology server of the settings, None where there is none."""
+    if not settings.terminology_url:
+        return None
+    # As above: only where one is spoken to.
+    from fhirplan.ehr.terminology import TerminologyServer
+
+    return TerminologyServer(settings.terminology_url, settings.terminology_timeout).opened
 
 
 def _through(settings: Settings, services: Services) -> Pushed | None:

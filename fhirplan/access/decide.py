@@ -7,7 +7,7 @@ from typing import Final
 
 from fhirplan.errors import NotAuthenticated
 
-PUBLIC: Final = frozenset({"capabilities"})
+PUBLIC: Final = frozenset({"capabilities", "definition-read", "definition-search", "openapi"})
 
 
 @dataclass(frozen=True, slots=True)

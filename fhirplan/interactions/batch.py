@@ -56,7 +56,7 @@ def answer(reply: Reply, asked: Interaction, method: str) -> Answer:
 
     ``asked`` is the request of the Bundle: whether a write brings its resource or its findings is its preference.
     """
-    writes = method in ("POST", "PUT", "DELETE")
+    writes = method in ("POST", "PUT", "PATCH", "DELETE")
     refused = reply.status >= 400
     told = said(reply.issues) if writes and asked.prefer == "OperationOutcome" else b""
     return Answer(

@@ -3,22 +3,42 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final, get_args
+from typing import Any, Final
 
 from fhirplan import __version__
-from fhirplan.catalog import CATALOG, ResourceSpec
+from fhirplan.catalog import CATALOG, ResourceSpec, SearchParameter
+from fhirplan.catalog.search import MOST_USED, includes, modifiers_of, revincludes
 from fhirplan.fhir.codec import dumps
 from fhirplan.fhir.dates import instant
+from fhirplan.interactions.address import AUDIT, TYPES
+from fhirplan.interactions.operations import OPERATIONS
+from fhirplan.interactions.operations import name as operation_name
 from fhirplan.interactions.parameters import refuse_parameters
 from fhirplan.interactions.services import Services
 from fhirplan.interactions.values import Interaction, Kind, Reply
 from fhirplan.settings import Settings
 
-NOT_OF_A_TYPE: Final = frozenset({"capabilities", "bundle", "validate"})
-_DEFINITIONS: Final = "http://hl7.org/fhir/OperationDefinition/Resource-validate"
+# The codes that R4 has for what is done with a type and with the whole (ValueSets type- and
+# system-restful-interaction), in its order.
+OF_A_TYPE: Final[tuple[Kind, ...]] = (
+    "read",
+    "vread",
+    "update",
+    "patch",
+    "delete",
+    "history-instance",
+    "history-type",
+    "create",
+    "search-type",
+)
+OF_THE_SYSTEM: Final = ("transaction", "batch", "search-system", "history-system")
 _LIMITS: Final = (
     "A transaction or batch holds at most {entries} entries, a body at most {body} bytes, a page at most {page} "
-    "resources. An unknown search parameter is an error."
+    "resources, to which includes add at most {included}; a search names at most {values} values and leads on at most "
+    "{chain} times; JSON and XML are read {depth} levels deep. An unknown search parameter is an error unless "
+    "Prefer: handling=lenient passes over it. A request body may come as gzip, and an answer goes as gzip to whoever "
+    "takes it. Patient/[id]/[type] searches what belongs to a patient; that a Task does, by whom it is for, is this "
+    "server's own."
 )
 
 
@@ -40,10 +60,24 @@ class _Facts:
     entries: int
     body: int
     page: int
+    depth: int
+    included: int
+    values: int
+    chain: int
 
     @classmethod
     def of(cls, settings: Settings, base: str) -> _Facts:
-        return cls(base, settings.auth, settings.max_bundle_entries, settings.max_body_bytes, settings.max_count)
+        return cls(
+            base,
+            settings.auth,
+            settings.max_bundle_entries,
+            settings.max_body_bytes,
+            settings.max_count,
+            settings.max_depth,
+            settings.max_included,
+            settings.max_search_values,
+            settings.max_chain,
+        )
 
 
 # Statements by what they depend on: each is made once a process, and its date is that of its making.
@@ -61,7 +95,8 @@ def _statement(known: _Facts, date: str) -> bytes:
             "software": {"name": "fhirplan", "version": __version__},
             "implementation": {"description": "Care plans, goals, tasks and care teams, shared", "url": known.base},
             "fhirVersion": "4.0.1",
-            "format": ["application/fhir+json", "json"],
+            "format": ["application/fhir+json", "application/fhir+xml", "json", "xml"],
+            "patchFormat": ["application/json-patch+json", "application/fhir+json", "application/fhir+xml"],
             "rest": [_rest(known)],
         }
     )
@@ -71,38 +106,69 @@ def _rest(known: _Facts) -> dict[str, Any]:
     security = (
         "Open: everybody on this machine may do everything. For development only."
         if known.auth == "open"
-        else "Everything but this statement needs a SMART access token."
+        else "Everything but this statement and the definitions it refers to needs a SMART access token."
     )
     return {
         "mode": "server",
-        "documentation": _LIMITS.format(entries=known.entries, body=known.body, page=known.page),
+        "documentation": _LIMITS.format(
+            entries=known.entries,
+            body=known.body,
+            depth=known.depth,
+            page=known.page,
+            included=known.included,
+            values=known.values,
+            chain=known.chain,
+        ),
         "security": {"cors": False, "description": security},
-        "resource": [_resource(CATALOG[name]) for name in sorted(CATALOG)],
-        "interaction": [{"code": "transaction"}, {"code": "batch"}],
+        "resource": [
+            *(_resource(CATALOG[name]) for name in sorted(CATALOG)),
+            *({"type": name, "interaction": [{"code": "read"}, {"code": "search-type"}]} for name in TYPES),
+            {
+                "type": AUDIT,
+                "interaction": [{"code": "read"}, {"code": "search-type"}],
+                "searchParam": [
+                    {"name": "patient", "type": "reference", "documentation": "Whose record was accessed"},
+                    {"name": "date", "type": "date", "documentation": "When it was accessed"},
+                ],
+            },
+        ],
+        "interaction": [{"code": code} for code in OF_THE_SYSTEM],
+        "searchParam": [
+            {"name": name, "type": "special", "documentation": said} for name, said in sorted(MOST_USED.items())
+        ],
+        "compartment": ["http://hl7.org/fhir/CompartmentDefinition/patient"],
     }
 
 
+def _parameter(item: SearchParameter) -> dict[str, Any]:
+    takes = modifiers_of(item)
+    said = f"{item.description}. Modifiers: {' '.join(takes)}" if takes else item.description
+    return {"name": item.code, "definition": item.url, "type": item.type, "documentation": said}
+
+
 def _resource(spec: ResourceSpec) -> dict[str, Any]:
-    codes = [kind for kind in get_args(Kind) if kind not in NOT_OF_A_TYPE]
     made: dict[str, Any] = {"type": spec.type}
     if spec.profile:
         made["supportedProfile"] = [spec.profile]
     made.update(
         {
-            "interaction": [{"code": code} for code in codes],
+            "interaction": [{"code": code} for code in OF_A_TYPE],
             "versioning": "versioned",
             "readHistory": True,
             "updateCreate": True,
             "conditionalCreate": True,
-            "conditionalRead": "not-match",
-            "conditionalUpdate": False,
-            "conditionalDelete": "not-supported",
+            "conditionalRead": "full-support",
+            "conditionalUpdate": True,
+            "conditionalDelete": "single",
             "referencePolicy": ["literal", "logical", "local"],
-            "searchParam": [
-                {"name": item.code, "definition": item.url, "type": item.type, "documentation": item.description}
-                for item in spec.parameters
+            "searchInclude": list(includes(spec)),
+            "searchRevInclude": list(revincludes(spec.type)),
+            "searchParam": [_parameter(item) for item in spec.parameters],
+            "operation": [
+                {"name": operation_name(item), "definition": item.url, "documentation": item.meaning}
+                for item in OPERATIONS.values()
+                if item.serves(spec.type)
             ],
-            "operation": [{"name": "validate", "definition": _DEFINITIONS}],
         }
     )
     return made

@@ -66,3 +66,14 @@ def unchanged(header: str, version: Version) -> bool:
         return False
     named = named_versions(header, "If-None-Match")
     return named == {"*"} or str(version.version) in named
+
+
+def not_modified(asked: Interaction, version: Version) -> bool:
+    """Whether a read says that the caller has this version already: by ETag, else by time (RFC 9110 section 13.2.2).
+
+    Raises MalformedRequest for an If-None-Match that is no ETag.
+    """
+    if asked.if_none_match:
+        return unchanged(asked.if_none_match, version)
+    # The header counts in whole seconds, and so does the Last-Modified that it repeats.
+    return bool(asked.if_modified_since) and version.updated // 1000 * 1000 <= asked.if_modified_since

@@ -26,7 +26,7 @@ def create(services: Services, interaction: Interaction) -> Reply:
         found = existing(services, tx, interaction)
         if found is None:
             change = Change("create", interaction.type, services.new_id(), incoming.resource)
-            [version] = stored(services, tx, interaction, [change])
+            [version] = stored(services, tx, interaction, [change], [incoming.issues])
     if found is not None:
         return written(services, interaction, found, created=False, changed=False)
     return written(services, interaction, version, created=True, changed=True, issues=incoming.issues)

@@ -1,10 +1,11 @@
-"""Deletes a resource; its versions stay readable (R4 section 3.1.0.7)."""
+"""Deletes a resource; its versions stay readable (R4 sections 3.1.0.7 and 3.1.0.7.1)."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 from fhirplan.interactions.conditions import required
+from fhirplan.interactions.matching import chosen
 from fhirplan.interactions.outcomes import said
 from fhirplan.interactions.parameters import refuse_parameters
 from fhirplan.interactions.services import Services
@@ -17,13 +18,17 @@ from fhirplan.store.versions import current
 def delete(services: Services, interaction: Interaction) -> Reply:
     """204, also when there was nothing to delete, since the caller's wish is fulfilled.
 
-    With Prefer: return=OperationOutcome it is 200 with one. Raises StaleVersion when If-Match does not hold.
+    Without an id in the address it is a conditional delete: its query says which resource is meant, and nothing is
+    deleted when it is more than one. With Prefer: return=OperationOutcome it is 200 with one. Raises StaleVersion when
+    If-Match does not hold, InvalidSearch, MultipleMatches.
     """
-    refuse_parameters(interaction)
     type_, id_ = interaction.type, interaction.id
+    if id_:
+        refuse_parameters(interaction)
     with services.database.write() as tx:
-        before = current(tx, interaction.connection, type_, id_)
-        expected = required(interaction, before)
+        before = current(tx, interaction.connection, type_, id_) if id_ else chosen(services, tx, interaction)
+        id_ = before.id if before else id_
+        expected = required(replace(interaction, id=id_), before)
         if before is None or before.deleted:
             return _answer(interaction, Reply(204))
         [version] = stored(services, tx, interaction, [Change("delete", type_, id_, expected=expected)])

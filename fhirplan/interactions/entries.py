@@ -8,11 +8,12 @@ from urllib.parse import parse_qsl
 
 from fhirplan.errors import FhirplanError, Issue, MalformedRequest, NotSupported, TooCostly
 from fhirplan.fhir.codec import Resource
+from fhirplan.fhir.dates import span
 from fhirplan.interactions.address import address
 from fhirplan.interactions.services import Services
 from fhirplan.interactions.values import Interaction
 
-METHODS: Final = ("DELETE", "POST", "PUT", "GET", "HEAD")
+METHODS: Final = ("DELETE", "POST", "PUT", "PATCH", "GET", "HEAD")
 """In the order in which a server works through them (R4 section 3.2.0.11.2)."""
 
 
@@ -38,7 +39,7 @@ class Entry:
     def identity(self) -> str:
         """What it writes to, as type/id; "" for an entry that reads, or whose id is not known before."""
         asked = self.interaction
-        return f"{asked.type}/{asked.id}" if self.method in ("PUT", "DELETE") else ""
+        return f"{asked.type}/{asked.id}" if self.method in ("PUT", "PATCH", "DELETE") and asked.id else ""
 
 
 def place(index: int) -> str:
@@ -88,7 +89,7 @@ def _entry(asked: Interaction, index: int, item: Any) -> Entry:
         )
     path, _, query = url.removeprefix(f"{asked.base}/").removeprefix("/").partition("?")
     where = address(method, path)
-    if where.kind in ("bundle", "capabilities"):
+    if where.kind in ("bundle", "capabilities", "openapi"):
         raise NotSupported(
             f"Entry {index} asks for {url[:80] or 'the base'}, which is not served inside a Bundle.",
             expression=f"{place(index)}.request.url",
@@ -109,6 +110,7 @@ def _entry(asked: Interaction, index: int, item: Any) -> Entry:
             if_match=_text(request, "ifMatch", index),
             if_none_match=_text(request, "ifNoneMatch", index),
             if_none_exist=_text(request, "ifNoneExist", index),
+            if_modified_since=_moment(request, index),
         ),
     )
 
@@ -121,9 +123,20 @@ def _text(owner: dict[str, Any], name: str, index: int) -> str:
     raise MalformedRequest(f"{name} of entry {index} is no string.", expression=f"{where}.{name}")
 
 
+def _moment(request: dict[str, Any], index: int) -> int:
+    """ifModifiedSince in ms since 1970, 0 when absent."""
+    text = _text(request, "ifModifiedSince", index)
+    found = span(text) if text else None
+    if text and found is None:
+        raise MalformedRequest(
+            f"ifModifiedSince of entry {index} is no instant.", expression=f"{place(index)}.request.ifModifiedSince"
+        )
+    return found.low if found else 0
+
+
 def _resource(item: dict[str, Any], method: str, index: int) -> Resource:
     resource = item.get("resource")
-    if method not in ("POST", "PUT"):
+    if method not in ("POST", "PUT", "PATCH"):
         return {}
     if not isinstance(resource, dict) or not isinstance(resource.get("resourceType"), str):
         raise MalformedRequest(

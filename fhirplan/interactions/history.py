@@ -1,55 +1,85 @@
-"""Lists the versions of one resource, newest first (R4 section 3.1.0.12)."""
+"""Lists versions, newest first: of one resource, of a type, of everything (R4 section 3.1.0.12)."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from urllib.parse import urlencode
 
 from fhirplan.errors import MalformedRequest, NotFound
-from fhirplan.fhir.bundle import Step, history
-from fhirplan.fhir.dates import instant, span
+from fhirplan.fhir import bundle
+from fhirplan.fhir.dates import Span, instant, span
 from fhirplan.interactions.parameters import refuse_parameters
 from fhirplan.interactions.services import Services
 from fhirplan.interactions.values import Interaction, Reply
-from fhirplan.store import versions
 from fhirplan.store.engine import Transaction
-from fhirplan.store.versions import Version
+from fhirplan.store.versions import Step, Window, current, history_types
+from fhirplan.store.versions import history_instance as of_resource
 
 _METHODS = {"create": "POST", "update": "PUT", "delete": "DELETE"}
 
 
 def history_instance(services: Services, tx: Transaction, interaction: Interaction) -> Reply:
-    """A history Bundle; ``_count`` sets the page, ``_since`` the oldest time, ``_before`` comes with the next link.
+    """A history Bundle of one resource.
 
-    Raises NotFound when there never was such a resource, MalformedRequest for a parameter that makes no sense.
+    ``_count`` sets the page, ``_since`` the oldest time, ``_at`` a time at which the versions were current;
+    ``_before`` comes with the next link. Raises NotFound when there never was such a resource, MalformedRequest for a
+    parameter that makes no sense.
     """
-    refuse_parameters(interaction, "_count", "_since", "_before")
+    window = _window(services, interaction)
+    newest = current(tx, interaction.connection, interaction.type, interaction.id)
+    if newest is None:
+        raise NotFound(f"There never was a {interaction.type}/{interaction.id} here.")
+    found = of_resource(tx, interaction.connection, interaction.type, interaction.id, window)
+    whole = not {name for name, _ in interaction.parameters} - {"_count"}
+    return _page(interaction, window, found, newest.version if whole else None)
+
+
+def history_type(services: Services, tx: Transaction, interaction: Interaction) -> Reply:
+    """A history Bundle of all resources of a type; parameters and errors as in ``history_instance``."""
+    window = _window(services, interaction)
+    return _page(interaction, window, history_types(tx, interaction.connection, [interaction.type], window))
+
+
+def history_system(services: Services, tx: Transaction, interaction: Interaction) -> Reply:
+    """A history Bundle of everything; parameters and errors as in ``history_instance``."""
+    window = _window(services, interaction)
+    return _page(interaction, window, history_types(tx, interaction.connection, [], window))
+
+
+def _window(services: Services, interaction: Interaction) -> Window:
+    """What is asked for, and one version more than the page holds."""
+    refuse_parameters(interaction, "_count", "_since", "_at", "_before")
     given = dict(interaction.parameters)
     count = min(_number(given, "_count", services.settings.default_count), services.settings.max_count)
-    before = _number(given, "_before", 0) or None
-    since = _since(given)
-    found = versions.history(
-        tx, interaction.connection, interaction.type, interaction.id, before=before, count=count + 1
+    since, at = _time(given, "_since"), _time(given, "_at")
+    return Window(
+        count + 1,
+        _number(given, "_before", 0) or Window(0).before,
+        since.low if since else 0,
+        at.low if at else None,
+        at.high if at else None,
     )
-    if not found and before is None:
-        raise NotFound(f"There never was a {interaction.type}/{interaction.id} here.")
-    listed = [item for item in found if item.updated >= since]
-    page = listed[:count]
-    own = f"{interaction.base}/{interaction.type}/{interaction.id}"
+
+
+def _page(interaction: Interaction, window: Window, found: Sequence[Step], total: int | None = None) -> Reply:
+    given = dict(interaction.parameters)
+    own = "/".join(part for part in (interaction.base, interaction.type, interaction.id) if part)
+    page = found[: window.count - 1]
     links = [("self", _link(own, given))]
-    if len(listed) > count and page:
-        links.append(("next", _link(own, {**given, "_before": str(page[-1].version)})))
-    total = found[0].version if found and before is None and since == 0 else None
-    return Reply(200, history((_step(item, own) for item in page), links, total))
+    if len(found) == window.count and page:
+        links.append(("next", _link(own, {**given, "_before": str(page[-1].vid)})))
+    return Reply(200, bundle.history((_step(item, interaction.base) for item in page), links, total))
 
 
-def _step(item: Version, own: str) -> Step:
-    created = item.method == "create"
-    return Step(
-        own,
+def _step(step: Step, base: str) -> bundle.Step:
+    item = step.version
+    posted = item.method == "create"
+    return bundle.Step(
+        f"{base}/{item.type}/{item.id}",
         item.body or b"",
         _METHODS[item.method],
-        item.type if created else f"{item.type}/{item.id}",
-        "204" if item.deleted else "201" if created else "200",
+        item.type if posted else f"{item.type}/{item.id}",
+        "204" if item.deleted else "201" if step.made else "200",
         f'W/"{item.version}"',
         instant(item.updated),
     )
@@ -63,19 +93,20 @@ def _number(given: dict[str, str], name: str, default: int) -> int:
     text = given.get(name)
     if text is None:
         return default
-    if not (text.isascii() and text.isdigit()) or len(text) > 10:
+    if not (text.isascii() and text.isdigit()) or len(text) > 18:
         raise MalformedRequest(f"{name} is {text[:40]!r}; it is a whole number, 0 or more.", expression=f"http.{name}")
     return int(text)
 
 
-def _since(given: dict[str, str]) -> int:
-    """The oldest time asked for, in ms; 0 when none is."""
-    text = given.get("_since")
+def _time(given: dict[str, str], name: str) -> Span | None:
+    """The span of time that a parameter names; None when it is not given."""
+    text = given.get(name)
     if text is None:
-        return 0
-    found = span(text)
+        return None
+    # In a query a plus is a blank, so that an instant with its zone unescaped arrives with one.
+    found = span(text.replace(" ", "+"))
     if found is None:
         raise MalformedRequest(
-            f"_since is {text[:40]!r}; it is an instant such as 2026-03-09T08:00:00-05:00.", expression="http._since"
+            f"{name} is {text[:40]!r}; it is an instant such as 2026-03-09T08:00:00-05:00.", expression=f"http.{name}"
         )
-    return found.low
+    return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,7 +12,10 @@ from fhirplan.fhir.reference import rewrite
 from fhirplan.interactions.linking import may_have_conditional, refuse_conditional
 from fhirplan.interactions.services import Services
 from fhirplan.interactions.values import Interaction
-from fhirplan.validation import Policy
+from fhirplan.settings import Connection
+from fhirplan.validation import Policy, texts
+
+_PLACED_BYTES: Final = 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +37,10 @@ def accepted(services: Services, interaction: Interaction) -> Incoming:
     fits_address(resource, interaction)
     if may_have_conditional(interaction.body):
         refuse_conditional(resource)
-    findings = checked(services, resource)
-    if any(issue.is_error for issue in findings):
-        raise InvalidResource(findings)
+    connection = services.connection(interaction)
+    findings = checked(services, resource, connection=connection)
+    if refusing(findings, connection):
+        raise InvalidResource(placed(findings, interaction, resource))
     return Incoming(resource, findings)
 
 
@@ -66,7 +71,7 @@ def fits_address(resource: Resource, interaction: Interaction) -> None:
             f"or send a {interaction.type}.",
             expression="resourceType",
         )
-    if interaction.kind == "update" and resource.get("id") != interaction.id:
+    if interaction.kind == "update" and interaction.id and resource.get("id") != interaction.id:
         found = resource.get("id")
         raise MalformedRequest(
             f"The address says {interaction.type}/{interaction.id} and the body "
@@ -76,14 +81,52 @@ def fits_address(resource: Resource, interaction: Interaction) -> None:
         )
 
 
-def checked(services: Services, resource: Resource, profiles: tuple[str, ...] = ()) -> tuple[Issue, ...]:
-    """What the validator finds at the strictness of the setting ``validation``, and against ``profiles`` besides."""
-    return services.validator.validate(resource, profiles, policy=policy(services))
+def checked(
+    services: Services,
+    resource: Resource,
+    profiles: tuple[str, ...] = (),
+    *,
+    connection: Connection | None = None,
+    imported: bool = False,
+) -> tuple[Issue, ...]:
+    """What the validator finds at the strictness of a connection, and against ``profiles`` besides.
+
+    ``imported`` tells that the resource comes from the connection's EHR. Without a connection the setting
+    ``validation`` counts.
+    """
+    chosen = list(profiles)
+    if connection is not None and connection.validation_profiles:
+        known, type_ = services.validator.profiles, resource.get("resourceType")
+        chosen += [one for one in _acts(connection) if one not in chosen and known.type_of(one) == type_]
+    return services.validator.validate(resource, chosen, policy=policy(services, connection, imported))
 
 
-def policy(services: Services) -> Policy:
-    """The strictness of the setting ``validation``, as the validator knows it."""
-    return _POLICIES[services.settings.validation]
+def policy(services: Services, connection: Connection | None = None, imported: bool = False) -> Policy:
+    """The strictness of a connection, as the validator knows it."""
+    own = "server" if connection is None else connection.import_validation if imported else connection.api_validation
+    return _POLICIES[services.settings.validation if own == "server" else own]
+
+
+def placed(findings: tuple[Issue, ...], interaction: Interaction, resource: Resource) -> tuple[Issue, ...]:
+    """The findings with line and column in the body, where that is a text of a size that is worth it."""
+    body = interaction.body
+    if not findings or isinstance(body, dict) or len(body) > _PLACED_BYTES:
+        return findings
+    return texts.placed(findings, body.decode("utf-8", "replace"), resource)
+
+
+def refusing(findings: Sequence[Issue], connection: Connection) -> bool:
+    """Whether a write with these findings is refused; an error of a profile that is only recorded does not count."""
+    wrong = [issue for issue in findings if issue.is_error]
+    if not wrong or not connection.validation_profiles:
+        return bool(wrong)
+    recorded = {canonical.partition("|")[0] for canonical, act in _acts(connection).items() if act == "record"}
+    return any(issue.profile.partition("|")[0] not in recorded for issue in wrong)
+
+
+def _acts(connection: Connection) -> dict[str, str]:
+    lines = (line.rpartition("=") for line in connection.validation_profiles)
+    return {canonical.strip(): act.strip() for canonical, _, act in lines}
 
 
 _POLICIES: Final[dict[str, Policy]] = {"case-management": "case-management", "declared": "declared", "base": "base"}

@@ -1,16 +1,17 @@
-"""Finds what a search describes, for the conditions of a write: ifNoneExist and conditional references."""
+"""Finds what a search describes, for the conditions of a write: in its query, ifNoneExist, conditional references."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from urllib.parse import parse_qsl
 
 from fhirplan.catalog import spec
-from fhirplan.errors import InvalidSearch
+from fhirplan.errors import InvalidSearch, MultipleMatches
 from fhirplan.fhir.codec import Resource
 from fhirplan.interactions.search import parsed_query
 from fhirplan.interactions.services import Services
-from fhirplan.interactions.values import Interaction
+from fhirplan.interactions.values import Interaction, Parameters
 from fhirplan.search import match
 from fhirplan.search.query import Query
 from fhirplan.store.engine import Transaction
@@ -26,21 +27,41 @@ def matches(services: Services, tx: Transaction, asked: Interaction, type_: str,
 
     Raises InvalidSearch, also when the text holds no condition, since it would then match everything.
     """
-    query = replace(_criteria(services, asked, type_, text), count=ENOUGH)
+    query = replace(_criteria(services, asked, type_, _pairs(type_, text)), count=ENOUGH)
     return list(search(tx, asked.connection, query).versions)
+
+
+def chosen(services: Services, tx: Transaction, asked: Interaction, gone: Collection[str] = ()) -> Version | None:
+    """The one resource that the query of a conditional update, patch or delete describes, or None.
+
+    What is ``gone`` (as type/id) does not count. Raises InvalidSearch, MultipleMatches.
+    """
+    query = replace(_criteria(services, asked, asked.type, asked.parameters), count=ENOUGH + len(gone))
+    found = search(tx, asked.connection, query).versions
+    left = [item for item in found if f"{item.type}/{item.id}" not in gone]
+    if len(left) > 1:
+        raise MultipleMatches(
+            f"The condition matches more than one {asked.type}, among them {left[0].type}/{left[0].id} and "
+            f"{left[1].type}/{left[1].id}, and nothing was changed. Make it narrower, for example by identifier."
+        )
+    return left[0] if left else None
 
 
 def described(services: Services, asked: Interaction, type_: str, text: str, resource: Resource) -> bool:
     """Whether such a search describes a resource that is not stored yet."""
-    query = _criteria(services, asked, type_, text)
+    query = _criteria(services, asked, type_, _pairs(type_, text))
     return match.matches(resource, query, spec(type_).parameters, asked.base)
 
 
-def _criteria(services: Services, asked: Interaction, type_: str, text: str) -> Query:
-    pairs = tuple(parse_qsl(text.removeprefix(f"{type_}?").removeprefix("?"), keep_blank_values=True))
+def _pairs(type_: str, text: str) -> Parameters:
+    return tuple(parse_qsl(text.removeprefix(f"{type_}?").removeprefix("?"), keep_blank_values=True))
+
+
+def _criteria(services: Services, asked: Interaction, type_: str, pairs: Parameters) -> Query:
     query = parsed_query(services, asked, type_, pairs)
     if len(query.conditions) < len(pairs) or not pairs:
         raise InvalidSearch(
-            f"The condition {text[:80]!r} must say what to look for and nothing else, such as identifier=system|value."
+            "A condition must say what to look for and nothing else, such as identifier=system|value; this one has "
+            f"{', '.join(name[:40] for name, _ in pairs[:5]) or 'nothing'}."
         )
     return query

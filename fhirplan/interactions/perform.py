@@ -7,14 +7,21 @@ from typing import Final
 
 from fhirplan.access.decide import decide
 from fhirplan.errors import FhirplanError, Misconfigured
+from fhirplan.interactions.as_of import as_of
+from fhirplan.interactions.auditing import audit_read, audit_search, note
 from fhirplan.interactions.bundle import bundle
 from fhirplan.interactions.capabilities import capabilities
 from fhirplan.interactions.create import create
+from fhirplan.interactions.definitions import definition_read, definition_search
 from fhirplan.interactions.delete import delete
-from fhirplan.interactions.history import history_instance
+from fhirplan.interactions.everything import patient_everything, plan_everything
+from fhirplan.interactions.history import history_instance, history_system, history_type
+from fhirplan.interactions.meta import meta, meta_add, meta_delete
+from fhirplan.interactions.openapi import openapi
 from fhirplan.interactions.outcomes import refusal
+from fhirplan.interactions.patch import patch
 from fhirplan.interactions.read import read, vread
-from fhirplan.interactions.search import search_type
+from fhirplan.interactions.search import search_compartment, search_system, search_type
 from fhirplan.interactions.services import Services
 from fhirplan.interactions.transaction import Read
 from fhirplan.interactions.update import update
@@ -25,23 +32,45 @@ READS: Final[dict[str, Read]] = {
     "read": read,
     "vread": vread,
     "history-instance": history_instance,
+    "history-type": history_type,
+    "history-system": history_system,
     "search-type": search_type,
+    "search-system": search_system,
+    "search-compartment": search_compartment,
+    "everything": patient_everything,
+    "plan-everything": plan_everything,
+    "as-of": as_of,
+    "meta": meta,
+    "audit-read": audit_read,
+    "audit-search": audit_search,
 }
 OTHERS: Final[dict[str, Callable[[Services, Interaction], Reply]]] = {
     "create": create,
     "update": update,
+    "patch": patch,
     "delete": delete,
     "validate": validate,
+    "meta-add": meta_add,
+    "meta-delete": meta_delete,
+    "definition-read": definition_read,
+    "definition-search": definition_search,
+    "openapi": openapi,
     "capabilities": capabilities,
     "bundle": lambda services, interaction: bundle(services, interaction, READS, perform),
 }
 
 
 def perform(services: Services, interaction: Interaction) -> Reply:
-    """The reply to an interaction; an error of ours becomes its status and OperationOutcome.
+    """The reply to an interaction; an error of ours becomes its status and OperationOutcome, and the access is noted.
 
     Misconfigured is raised, as is whatever is no FhirplanError.
     """
+    reply = _carried_out(services, interaction)
+    note(services, interaction, reply)
+    return reply
+
+
+def _carried_out(services: Services, interaction: Interaction) -> Reply:
     try:
         decide(interaction.actor, interaction.kind, interaction.type, services.settings.auth)
         reads = READS.get(interaction.kind)

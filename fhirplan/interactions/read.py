@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fhirplan.errors import Gone, NotFound
-from fhirplan.interactions.conditions import unchanged
+from fhirplan.interactions.conditions import not_modified
 from fhirplan.interactions.parameters import refuse_parameters
 from fhirplan.interactions.services import Services
 from fhirplan.interactions.values import Interaction, Reply
@@ -12,7 +12,7 @@ from fhirplan.store.versions import Version, at, current
 
 
 def read(_services: Services, tx: Transaction, interaction: Interaction) -> Reply:
-    """200 with the bytes as stored, 304 when If-None-Match names this version.
+    """200 with the bytes as stored, 304 when If-None-Match or If-Modified-Since says that it is known.
 
     Raises NotFound, Gone, MalformedRequest.
     """
@@ -46,6 +46,6 @@ def _shown(version: Version, interaction: Interaction) -> Reply:
             f"{version.type}/{version.id} was deleted with version {version.version}. "
             f"Its earlier versions are listed at {version.type}/{version.id}/_history."
         )
-    if interaction.if_none_match and unchanged(interaction.if_none_match, version):
+    if (interaction.if_none_match or interaction.if_modified_since) and not_modified(interaction, version):
         return Reply(304, b"", version.type, version.id, version.version, version.updated)
     return Reply(200, version.body, version.type, version.id, version.version, version.updated)

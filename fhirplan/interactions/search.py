@@ -1,18 +1,26 @@
-"""Searches one type (R4 sections 3.1.0.9 and 3.1.1)."""
+"""Searches one type, several, or what belongs to a patient (R4 sections 3.1.0.9 and 3.1.1)."""
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Final
 from urllib.parse import quote
 
-from fhirplan.catalog import spec
+from fhirplan.catalog import CATALOG, spec
+from fhirplan.catalog.compartment import patient_parameters
+from fhirplan.errors import Issue
+from fhirplan.fhir import subset
 from fhirplan.fhir.bundle import searchset
+from fhirplan.fhir.codec import Resource, dumps
+from fhirplan.interactions.outcomes import said
 from fhirplan.interactions.services import Services
+from fhirplan.interactions.terminology import codes_of
 from fhirplan.interactions.values import Interaction, Parameters, Reply
-from fhirplan.search.query import Limits, Query, parse
+from fhirplan.search.query import Compartment, Limits, Query, Shown, parse, parse_types
 from fhirplan.settings import Settings
 from fhirplan.store.engine import Transaction
-from fhirplan.store.search_sql import search
+from fhirplan.store.search_sql import Found, search, search_types
+from fhirplan.store.versions import Version
 
 # What may stand in a query as it is (RFC 3986 section 3.4), but for what separates its parts.
 _PLAIN: Final = "/:,$@!"
@@ -23,23 +31,136 @@ def search_type(services: Services, tx: Transaction, interaction: Interaction) -
 
     Raises InvalidSearch, naming what is wrong and what the type supports, and TooCostly.
     """
-    query = parsed_query(services, interaction, interaction.type, interaction.parameters)
+    query = parsed_query(services, interaction, interaction.type, interaction.parameters, lenient=interaction.lenient)
     found = search(tx, interaction.connection, query)
-    own = f"{interaction.base}/{interaction.type}"
-    links = [("self", _link(own, interaction.parameters))]
-    if found.next_cursor is not None:
-        links.append(("next", _link(own, (*query.pairs, ("_page", found.next_cursor)))))
-    bodies = ((item.type, item.id, item.body or b"") for item in found.versions)
-    return Reply(200, searchset(interaction.base, bodies, links, found.total))
+    return _answer(interaction, f"{interaction.base}/{interaction.type}", query, found)
 
 
-def parsed_query(services: Services, interaction: Interaction, type_: str, pairs: Parameters) -> Query:
+def search_system(services: Services, tx: Transaction, interaction: Interaction) -> Reply:
+    """As ``search_type``, over the types that ``_type`` lists or all of them; they must all have the parameters."""
+    queries = parse_types(
+        CATALOG,
+        interaction.parameters,
+        limits=_limits(services.settings),
+        base=interaction.base,
+        codes=codes_of(services.validator),
+        lenient=interaction.lenient,
+    )
+    found = search_types(tx, interaction.connection, queries)
+    return _answer(interaction, interaction.base, queries[0], found)
+
+
+def search_compartment(services: Services, tx: Transaction, interaction: Interaction) -> Reply:
+    """As ``search_type``, of what belongs to the patient ``interaction.id``: ``Patient/[id]/[type]``.
+
+    Raises besides NotSupported for a type that does not belong to patients.
+    """
+    within = Compartment("Patient", interaction.id, patient_parameters(interaction.type))
+    query = parsed_query(
+        services,
+        interaction,
+        interaction.type,
+        interaction.parameters,
+        lenient=interaction.lenient,
+        compartment=within,
+    )
+    found = search(tx, interaction.connection, query)
+    own = f"{interaction.base}/Patient/{interaction.id}/{interaction.type}"
+    return _answer(interaction, own, query, found)
+
+
+def parsed_query(
+    services: Services,
+    interaction: Interaction,
+    type_: str,
+    pairs: Parameters,
+    *,
+    lenient: bool = False,
+    compartment: Compartment | None = None,
+) -> Query:
     """The query that these parameters of a type spell, within the limits of the settings; raises InvalidSearch."""
-    return parse(type_, spec(type_).parameters, pairs, limits=_limits(services.settings), base=interaction.base)
+    return parse(
+        type_,
+        spec(type_).parameters,
+        pairs,
+        limits=_limits(services.settings),
+        base=interaction.base,
+        types=CATALOG,
+        codes=codes_of(services.validator),
+        lenient=lenient,
+        compartment=compartment,
+    )
 
 
 def _limits(settings: Settings) -> Limits:
-    return Limits(settings.default_count, settings.max_count, settings.max_search_values)
+    return Limits(
+        settings.default_count,
+        settings.max_count,
+        settings.max_search_values,
+        settings.max_chain,
+        settings.max_included,
+    )
+
+
+def _answer(interaction: Interaction, own: str, query: Query, found: Found) -> Reply:
+    links = [("self", _link(own, _used(interaction.parameters, query)))]
+    if found.next_cursor is not None:
+        links.append(("next", _link(own, (*query.pairs, ("_page", found.next_cursor)))))
+    issues = _issues(query, found)
+    matches, included = found.versions, found.included
+    return Reply(
+        200,
+        searchset(
+            interaction.base,
+            _bodies(matches, query.shown, included=False),
+            links,
+            found.total,
+            included=_bodies(included, query.shown, included=True) if included else (),
+            outcome=said(issues) if issues else b"",
+        ),
+    )
+
+
+def _used(given: Parameters, query: Query) -> Parameters:
+    """The parameters that were used, as they were given."""
+    if not query.ignored:
+        return given
+    return (*query.pairs, *(pair for pair in given if pair[0] == "_page"))
+
+
+def _issues(query: Query, found: Found) -> Sequence[Issue]:
+    """What the caller is to know about the search itself."""
+    issues = [
+        Issue("warning", "not-supported", f"{error.text} It was passed over, so more is found than was asked for.")
+        for error in query.ignored
+    ]
+    if found.cut:
+        text = (
+            f"More than {query.max_included} resources belong to this page; only so many were added. Ask for a smaller "
+            "page with _count, or for fewer includes."
+        )
+        issues.append(Issue("warning", "incomplete", text))
+    return issues
+
+
+def _bodies(versions: Iterable[Version], shown: Shown, *, included: bool) -> Iterator[tuple[str, str, bytes]]:
+    """The resources as they are stored, or what is to be shown of them; ``_elements`` is about matches only."""
+    cut = _CUT.get(shown.summary)
+    if cut is None and shown.elements and not included:
+
+        def cut(resource: Resource) -> Resource:
+            return subset.elements(resource, shown.elements)
+
+    for item in versions:
+        body = item.body or b""
+        yield item.type, item.id, body if cut is None else dumps(cut(item.resource()))
+
+
+_CUT: Final[dict[str, Callable[[Any], Resource]]] = {
+    "true": subset.summary,
+    "text": subset.text,
+    "data": subset.data,
+}
 
 
 def _link(own: str, pairs: Parameters) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from fhirplan.interactions.values import Interaction
 from fhirplan.settings import DEFAULT_CONNECTION, Connection, Settings
+from fhirplan.store.audit import Accesses
 from fhirplan.store.commit import Origin
 from fhirplan.store.engine import Database
 from fhirplan.validation import Validator
@@ -27,6 +28,7 @@ class Services:
 
     ``clock`` gives ms since 1970, ``new_id`` an unused resource id. ``pushed(connection, type, id)`` sends one
     resource's waiting changes to its EHR and gives the receipt; None where nothing is pushed while a caller waits.
+    ``accesses`` keeps who read what; None where nobody but the operator reads.
     """
 
     database: Database
@@ -35,6 +37,7 @@ class Services:
     clock: Callable[[], int]
     new_id: Callable[[], str]
     pushed: Pushed | None = None
+    accesses: Accesses | None = None
 
     def connection(self, interaction: Interaction) -> Connection:
         """The settings of the connection that the interaction is on."""
@@ -47,4 +50,5 @@ class Services:
             request_id=interaction.request_id,
             source="api",
             push=bool(self.connection(interaction).ehr_url),
+            address=interaction.address,
         )

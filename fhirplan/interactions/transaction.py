@@ -14,15 +14,18 @@ from fhirplan.access.decide import decide
 from fhirplan.errors import FhirplanError, InvalidResource, Issue, MalformedRequest, MultipleMatches, NotSupported
 from fhirplan.fhir.bundle import responses
 from fhirplan.fhir.codec import Resource
+from fhirplan.interactions.auditing import note
 from fhirplan.interactions.batch import answer
 from fhirplan.interactions.conditions import required
 from fhirplan.interactions.create import existing
 from fhirplan.interactions.entries import METHODS, Entry, at_entry, entry, listed, located
-from fhirplan.interactions.incoming import checked, fits_address
+from fhirplan.interactions.incoming import checked, fits_address, refusing
 from fhirplan.interactions.linking import conditional, linked, may_have_conditional
-from fhirplan.interactions.matching import described, matches
+from fhirplan.interactions.matching import chosen, described, matches
 from fhirplan.interactions.parameters import refuse_parameters
+from fhirplan.interactions.patch import parsed_patch, patched_version, prepared
 from fhirplan.interactions.services import Services
+from fhirplan.interactions.update import meant_id
 from fhirplan.interactions.values import Interaction, Reply
 from fhirplan.interactions.written import stored, written
 from fhirplan.store.commit import Change
@@ -30,13 +33,17 @@ from fhirplan.store.engine import Transaction
 from fhirplan.store.versions import Method, Version, current
 
 Read = Callable[[Services, Transaction, Interaction], Reply]
-WRITES: Final = ("create", "update", "delete")
-_METHODS: Final[dict[str, Method]] = {"POST": "create", "PUT": "update", "DELETE": "delete"}
+WRITES: Final = ("create", "update", "patch", "delete")
+_METHODS: Final[dict[str, Method]] = {"POST": "create", "PUT": "update", "PATCH": "update", "DELETE": "delete"}
 
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """One write of a transaction, ready to be committed; ``found`` is what ifNoneExist matched instead."""
+    """One write of a transaction, ready to be committed.
+
+    ``found`` is what ifNoneExist matched instead, ``before`` what a patch changes. ``id`` is "" where a conditional
+    delete matches nothing. ``unused`` says that nothing may be stored under the id yet.
+    """
 
     entry: Entry
     type: str
@@ -44,6 +51,13 @@ class Planned:
     resource: Resource | None = None
     issues: tuple[Issue, ...] = ()
     found: Version | None = None
+    before: Version | None = None
+    unused: bool = False
+
+    @property
+    def name(self) -> str:
+        """What it writes to, as type/id."""
+        return f"{self.type}/{self.id}"
 
 
 def transaction(services: Services, interaction: Interaction, bundle: Resource, reads: dict[str, Read]) -> Reply:
@@ -83,7 +97,7 @@ def _permit(services: Services, entries: Iterable[Entry], reads: dict[str, Read]
             if asked.kind not in WRITES and asked.kind not in reads:
                 raise NotSupported(f"Entry {item.index} asks for a {asked.kind}, which no transaction does.")
             decide(asked.actor, asked.kind, asked.type, services.settings.auth)
-            if asked.kind in WRITES:
+            if asked.kind in WRITES and (asked.id or asked.kind == "create"):
                 refuse_parameters(asked)
         except FhirplanError as error:
             raise at_entry(error, item.index) from None
@@ -109,6 +123,8 @@ def _refuse_overlap(entries: Iterable[Entry]) -> None:
 def _has_condition(item: Entry, maybe: bool) -> bool:
     """Whether an entry has a condition; ``maybe`` says whether any resource can have a conditional reference."""
     asked = item.interaction
+    if asked.kind == "patch" or (asked.kind in ("update", "delete") and not asked.id):
+        return True
     return bool(asked.if_none_exist) or (maybe and item.method in ("POST", "PUT") and conditional(asked.body))
 
 
@@ -117,8 +133,7 @@ def _plan(services: Services, tx: Transaction | None, entries: list[Entry]) -> l
 
     Raises InvalidResource with the findings of all entries, MultipleMatches, InvalidSearch.
     """
-    gone = {item.identity for item in entries if item.method == "DELETE"}
-    targets = [_target(services, tx, item, gone) for item in entries if item.interaction.kind in WRITES]
+    targets = _targets(services, tx, entries)
     links = {
         item.entry.full_url: f"{item.type}/{item.id}"
         for item in targets
@@ -138,18 +153,51 @@ def _plan(services: Services, tx: Transaction | None, entries: list[Entry]) -> l
     return planned
 
 
-def _target(services: Services, tx: Transaction | None, item: Entry, gone: set[str]) -> Planned:
-    """What an entry writes to: the id of its address, of what ifNoneExist matches, or a new one.
+def _targets(services: Services, tx: Transaction | None, entries: Iterable[Entry]) -> list[Planned]:
+    """What each write is about, in the order of the entries.
 
-    Deletes come first, so that what the Bundle itself deletes is ``gone`` and matches no more.
+    Deletes come first, so that what the Bundle itself deletes matches no condition of another entry. Raises
+    MalformedRequest when two entries turn out to be about one resource.
     """
+    gone: set[str] = set()
+    targets: list[Planned] = []
+    names: dict[str, int] = {}
+    writes = [item for item in entries if item.interaction.kind in WRITES]
+    for item in sorted(writes, key=lambda item: item.method != "DELETE"):
+        try:
+            made = _target(services, tx, item, gone)
+        except FhirplanError as error:
+            raise at_entry(error, item.index) from None
+        if item.method == "DELETE":
+            gone.add(made.name)
+        if made.id and not made.found:
+            if made.name in names:
+                raise MalformedRequest(
+                    f"Entries {names[made.name]} and {item.index} are both about {made.name}. A transaction changes a "
+                    "resource once; keep one of them.",
+                    expression=f"{item.place}.request.url",
+                )
+            names[made.name] = item.index
+        targets.append(made)
+    return sorted(targets, key=lambda made: made.entry.index)
+
+
+def _target(services: Services, tx: Transaction | None, item: Entry, gone: set[str]) -> Planned:
+    """What an entry writes to: the id of its address, of what its condition matches, or a new one."""
     asked = item.interaction
+    if tx and asked.kind == "patch":
+        before = patched_version(services, tx, asked, gone)
+        return Planned(item, before.type, before.id, before=before)
+    if tx and not asked.id and asked.kind != "create":
+        match = chosen(services, tx, asked, gone)
+        if asked.kind == "delete":
+            return Planned(item, asked.type, match.id if match else "")
+        given = asked.body.get("id") if isinstance(asked.body, dict) else None
+        id_, unused = meant_id(services, tx, asked, match, given)
+        return Planned(item, asked.type, id_, unused=unused)
     if asked.kind != "create":
         return Planned(item, asked.type, asked.id)
-    try:
-        found = existing(services, tx, asked) if tx else None
-    except FhirplanError as error:
-        raise at_entry(error, item.index) from None
+    found = existing(services, tx, asked) if tx else None
     if found is None or f"{found.type}/{found.id}" in gone:
         return Planned(item, asked.type, services.new_id())
     return Planned(item, asked.type, found.id, found=found)
@@ -158,17 +206,25 @@ def _target(services: Services, tx: Transaction | None, item: Entry, gone: set[s
 def _ready(
     services: Services, tx: Transaction | None, item: Planned, links: dict[str, str], targets: list[Planned]
 ) -> Planned:
-    body = item.entry.interaction.body
+    asked = item.entry.interaction
+    body = asked.body
     if item.found or item.entry.method == "DELETE" or not isinstance(body, dict):
         return item
-    fits_address(body, item.entry.interaction)
 
     def found(type_: str, query: str) -> str:
-        return _referred(services, tx, item.entry.interaction, targets, type_, query)
+        return _referred(services, tx, asked, targets, type_, query)
 
-    resource = linked(body, item.entry.index, item.entry.full_url, links, found)
-    issues = checked(services, resource)
-    if any(issue.is_error for issue in issues):
+    def link(resource: Resource) -> Resource:
+        return linked(resource, item.entry.index, item.entry.full_url, links, found)
+
+    if item.before:
+        made = prepared(services, item.before, parsed_patch(services, asked), asked, link)
+        return replace(item, resource=made.resource, issues=made.issues)
+    fits_address(body, asked)
+    resource = link(body)
+    connection = services.connection(asked)
+    issues = checked(services, resource, connection=connection)
+    if refusing(issues, connection):
         raise InvalidResource(issues)
     return replace(item, resource=resource, issues=issues)
 
@@ -181,11 +237,12 @@ def _referred(
     A resource that this Bundle writes counts as the Bundle has it, one that it deletes does not count.
     """
     stored = matches(services, tx, asked, type_, query) if tx else []
-    written_here = {(item.type, item.id) for item in targets if not item.found}
+    # What is patched counts as it is stored, since its new state is not known before its references are.
+    written_here = {(item.type, item.id) for item in targets if not item.found and not item.before}
     names = [f"{item.type}/{item.id}" for item in stored if (item.type, item.id) not in written_here]
     for item in targets:
         body = item.entry.interaction.body
-        if item.type != type_ or item.found or not isinstance(body, dict) or not body:
+        if item.type != type_ or item.found or item.before or not isinstance(body, dict) or not body:
             continue
         if described(services, asked, type_, query, {**body, "id": item.id}):
             names.append(f"{item.type}/{item.id}")
@@ -221,14 +278,16 @@ def _apply(
         if item.found:
             done[item.entry.index] = _Done(version=item.found)
             continue
-        before = None if item.entry.method == "POST" else current(tx, interaction.connection, item.type, item.id)
-        expected = _expected(item, before)
+        posted = item.entry.method == "POST" or not item.id
+        before = None if posted else current(tx, interaction.connection, item.type, item.id)
+        expected = 0 if item.unused else _expected(item, before)
         if item.entry.method == "DELETE" and (before is None or before.deleted):
             done[item.entry.index] = _Done(Reply(204))
             continue
         change = Change(_METHODS[item.entry.method], item.type, item.id, item.resource, expected)
         changes.append((item, change, before))
-    versions = stored(services, tx, interaction, [change for _, change, _ in changes])
+    found = [item.issues for item, _, _ in changes]
+    versions = stored(services, tx, interaction, [change for _, change, _ in changes], found)
     for (item, change, before), version in zip(changes, versions, strict=True):
         created = change.method != "delete" and (before is None or before.deleted)
         changed = before is None or version.version != before.version
@@ -241,14 +300,16 @@ def _apply(
 
 def _expected(item: Planned, before: Version | None) -> int | None:
     try:
-        return required(item.entry.interaction, before)
+        return required(replace(item.entry.interaction, id=item.id), before)
     except FhirplanError as error:
         raise at_entry(error, item.entry.index) from None
 
 
 def _read(services: Services, tx: Transaction, item: Entry, reads: dict[str, Read]) -> Reply:
     try:
-        return reads[item.interaction.kind](services, tx, item.interaction)
+        reply = reads[item.interaction.kind](services, tx, item.interaction)
+        note(services, item.interaction, reply)
+        return reply
     except FhirplanError as error:
         raise at_entry(error, item.index) from None
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-from fhirplan.errors import Issue, MalformedRequest
+from fhirplan.errors import Issue, MalformedRequest, NotFound
 from fhirplan.fhir.codec import Resource
-from fhirplan.interactions.incoming import checked, parsed
+from fhirplan.interactions.incoming import checked, parsed, placed
 from fhirplan.interactions.outcomes import said
 from fhirplan.interactions.parameters import refuse_parameters
 from fhirplan.interactions.services import Services
@@ -28,7 +28,8 @@ def validate(services: Services, interaction: Interaction) -> Reply:
     """200 with what was found, whether or not anything is wrong with the resource.
 
     The body is the resource itself, or Parameters with ``resource``, ``profile`` and ``mode``; the latter two may also
-    stand in the query. Raises MalformedRequest and TooCostly for a body that cannot be read as such.
+    stand in the query; ``mode=profile`` without a body is about the stored resource. Raises MalformedRequest and
+    TooCostly for a body that cannot be read as such, NotFound where nothing is stored.
     """
     asked = _asked(services, interaction)
     if asked.mode == "delete":
@@ -39,7 +40,31 @@ def validate(services: Services, interaction: Interaction) -> Reply:
     if type_ != interaction.type:
         text = f"This is a {str(type_)[:80]}, sent to {interaction.type}/$validate. Send it to its own type."
         return Reply(200, said([Issue("error", "structure", text, "resourceType")]))
-    return Reply(200, said([*_fits_mode(asked, interaction), *checked(services, asked.resource, asked.profiles)]))
+    return Reply(
+        200, said([*_fits_mode(asked, interaction), *_found(services, interaction, asked.resource, asked.profiles)])
+    )
+
+
+def _found(
+    services: Services, interaction: Interaction, resource: Resource, profiles: tuple[str, ...]
+) -> tuple[Issue, ...]:
+    found = checked(services, resource, profiles, connection=services.connection(interaction))
+    return found if _is_wrapped(interaction) else placed(found, interaction, resource)
+
+
+def _is_wrapped(interaction: Interaction) -> bool:
+    """Whether the resource came inside Parameters, so that places in the body would mislead."""
+    body = interaction.body
+    return isinstance(body, dict) or b'"Parameters"' in body
+
+
+def _stored(services: Services, interaction: Interaction) -> Resource:
+    """The resource at the address; raises NotFound."""
+    with services.database.read() as tx:
+        version = current(tx, interaction.connection, interaction.type, interaction.id)
+    if version is None or version.deleted:
+        raise NotFound(f"There is no {interaction.type}/{interaction.id} to validate. Send the resource in the body.")
+    return version.resource()
 
 
 def _asked(services: Services, interaction: Interaction) -> _Asked:
@@ -48,6 +73,8 @@ def _asked(services: Services, interaction: Interaction) -> _Asked:
     mode = dict(interaction.parameters).get("mode", "")
     if mode == "delete" and not interaction.body:
         return _Asked(None, (), mode)
+    if mode == "profile" and not interaction.body and interaction.id:
+        return _Asked(_stored(services, interaction), tuple(profiles), mode)
     resource: Resource | None = parsed(services, interaction)
     if resource and resource["resourceType"] == "Parameters":
         given = _parameters(resource)

@@ -15,12 +15,28 @@ Kind = Literal[
     "vread",
     "create",
     "update",
+    "patch",
     "delete",
     "history-instance",
+    "history-type",
+    "history-system",
+    "search-system",
+    "search-compartment",
     "search-type",
     "capabilities",
     "bundle",
     "validate",
+    "everything",
+    "plan-everything",
+    "as-of",
+    "meta",
+    "meta-add",
+    "meta-delete",
+    "audit-read",
+    "audit-search",
+    "definition-read",
+    "definition-search",
+    "openapi",
 ]
 Prefer = Literal["", "minimal", "representation", "OperationOutcome"]
 Parameters = tuple[tuple[str, str], ...]
@@ -32,7 +48,9 @@ class Interaction:
 
     ``base`` is the FHIR base URL of the connection, without a slash at its end. ``body`` is JSON as it came, or a
     resource that was parsed already (an entry of a Bundle). ``if_match``, ``if_none_match`` and ``if_none_exist`` are
-    the headers of these names as they came, "" when absent. ``form`` is the body of a POST search.
+    the headers of these names as they came, "" when absent, ``if_modified_since`` is that header in ms since 1970, 0
+    when absent. ``lenient`` is Prefer: handling=lenient, by which a search passes over what it does not know.
+    ``address`` is the caller's network address as far as it is known.
     """
 
     kind: Kind
@@ -49,6 +67,9 @@ class Interaction:
     prefer: Prefer = ""
     actor: Actor | None = None
     request_id: str = ""
+    lenient: bool = False
+    if_modified_since: int = 0
+    address: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +79,7 @@ class Reply:
     ``body`` is JSON, or b"" for none. ``type``, ``id`` and ``version`` name the version that the answer is about
     (version 0: none), ``updated`` its time in ms since 1970. ``created`` asks for a Location. ``issues`` are findings
     that do not stop the write. ``allow`` lists methods for a 405, ``retry_after`` is in seconds, ``receipt`` says in a
-    word what the EHR made of a write that was pushed at once.
+    word what the EHR made of a write that was pushed at once, ``media`` is the type of a body that is no resource.
     """
 
     status: int
@@ -72,6 +93,7 @@ class Reply:
     allow: tuple[str, ...] = ()
     retry_after: float | None = None
     receipt: str = ""
+    media: str = ""
 
     @property
     def etag(self) -> str:

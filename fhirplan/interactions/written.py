@@ -12,14 +12,25 @@ from fhirplan.fhir.codec import loads
 from fhirplan.interactions.outcomes import said
 from fhirplan.interactions.services import Services
 from fhirplan.interactions.values import Interaction, Reply
+from fhirplan.store import findings
 from fhirplan.store.commit import Change, commit
 from fhirplan.store.engine import Transaction
 from fhirplan.store.versions import Version
 
 
-def stored(services: Services, tx: Transaction, interaction: Interaction, changes: Sequence[Change]) -> list[Version]:
-    """Commits the changes that an interaction leads to; raises as ``store.commit`` does."""
-    return commit(
+def stored(
+    services: Services,
+    tx: Transaction,
+    interaction: Interaction,
+    changes: Sequence[Change],
+    found: Sequence[tuple[Issue, ...]] = (),
+) -> list[Version]:
+    """Commits the changes that an interaction leads to; raises as ``store.commit`` does.
+
+    ``found`` has what validation found for each change; where an error is among it that the connection only records,
+    it is kept with the version.
+    """
+    versions = commit(
         tx,
         interaction.connection,
         changes,
@@ -27,6 +38,10 @@ def stored(services: Services, tx: Transaction, interaction: Interaction, change
         origin=services.origin(interaction),
         base=interaction.base,
     )
+    for version, issues in zip(versions, found, strict=False):
+        if any(issue.is_error for issue in issues) and not findings.of(tx, version.rid, version.version):
+            findings.put(tx, version.rid, version.version, issues)
+    return versions
 
 
 def written(

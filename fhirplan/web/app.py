@@ -31,6 +31,13 @@ def create_app(services: Services) -> Flask:
     app.url_map.merge_slashes = False
     open_ = services.settings.auth == "open"
     add_fhir_api(app, services)
+    if any(item.ehr_url for item in services.settings.all_connections):
+        # Only where an EHR is spoken to: it brings an HTTP client with it.
+        from fhirplan.web.conflicts import add_conflicts
+        from fhirplan.web.jwks import add_jwks
+
+        add_conflicts(app, services)
+        add_jwks(app, services)
     add_health(app, services)
     add_chart(app, services)
     _add_last_net(app, services, open_=open_)

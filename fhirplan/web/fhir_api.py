@@ -8,12 +8,13 @@ from flask import Flask, Response, request
 
 from fhirplan.errors import FhirplanError, Misconfigured, NotFound
 from fhirplan.interactions.outcomes import refusal
-from fhirplan.interactions.perform import perform
+from fhirplan.interactions.perform import READS, perform
 from fhirplan.interactions.services import Services, fhir_base
 from fhirplan.interactions.values import Reply
 from fhirplan.settings import DEFAULT_CONNECTION
 from fhirplan.telemetry import log
-from fhirplan.web.requests import interaction, known_id
+from fhirplan.web.formats import Form
+from fhirplan.web.requests import form_for_refusal, interaction, known_id
 from fhirplan.web.responses import fhir_response
 
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
@@ -29,12 +30,13 @@ def add_fhir_api(app: Flask, services: Services) -> None:
     def fhir(rest: str = "", connection: str = DEFAULT_CONNECTION) -> Response:
         environ = request.environ
         asked_by = known_id(environ, services)
-        base, kind, indented = bases.get(connection, ""), "", False
+        base, kind = bases.get(connection, ""), ""
+        form: Form | None = None
         try:
             if connection != DEFAULT_CONNECTION and connection not in names:
                 raise _no_connection(connection)
-            asked, indented = interaction(
-                request, rest, connection=connection, base=base, open_=open_, request_id=asked_by
+            asked, form = interaction(
+                request, rest, services, connection=connection, base=base, open_=open_, request_id=asked_by
             )
             kind = asked.kind
             reply = perform(services, asked)
@@ -44,7 +46,10 @@ def add_fhir_api(app: Flask, services: Services) -> None:
             reply = refusal(error)
         if reply.status >= 400 or environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
             _say(environ["REQUEST_METHOD"], kind, reply)
-        return fhir_response(reply, base=base, request_id=asked_by, open_=open_, indented=indented)
+        if form is None:
+            form = form_for_refusal(environ)
+        reading = environ["REQUEST_METHOD"] in ("GET", "HEAD") or kind in READS
+        return fhir_response(reply, base=base, request_id=asked_by, open_=open_, form=form, reading=reading)
 
     for rule in ("/fhir", "/fhir/<path:rest>", "/<connection>/fhir", "/<connection>/fhir/<path:rest>"):
         app.add_url_rule(

@@ -8,22 +8,27 @@ from typing import Any, Final
 from urllib.parse import parse_qsl
 
 from flask import Request
-from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.http import parse_date
 
 from fhirplan.access.decide import ANYBODY, Actor
-from fhirplan.errors import MalformedRequest, TooCostly
+from fhirplan.errors import FhirplanError, MalformedRequest, TooCostly
+from fhirplan.fhir.dates import milliseconds
 from fhirplan.interactions.address import address
+from fhirplan.interactions.operations import OPERATIONS
 from fhirplan.interactions.outcomes import UnsupportedMediaType
 from fhirplan.interactions.services import Services
 from fhirplan.interactions.values import Interaction, Parameters, Prefer
-from fhirplan.web.formats import require_readable, require_writable
+from fhirplan.web.bodies import as_json, body_of
+from fhirplan.web.formats import PLAIN, Form, takes_gzip, wanted
 
 FORM: Final = "application/x-www-form-urlencoded"
 _MOST_PARAMETERS: Final = 1000
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._\-]{1,64}")
 _KNOWN: Final = "fhirplan.request_id"
 _RETURN: Final = re.compile(r"\breturn\s*=\s*\"?(minimal|representation|OperationOutcome)\b")
-_BODIES: Final = frozenset({"create", "update", "bundle", "validate"})
+_LENIENT: Final = re.compile(r"\bhandling\s*=\s*\"?lenient\b")
+_NEED_BODY: Final = frozenset({"create", "update", "patch", "bundle"})
+_BODIES: Final = _NEED_BODY | set(OPERATIONS)
 
 
 def known_id(environ: dict[str, Any], services: Services) -> str:
@@ -36,29 +41,28 @@ def known_id(environ: dict[str, Any], services: Services) -> str:
 
 
 def interaction(
-    request: Request, rest: str, *, connection: str, base: str, open_: bool, request_id: str
-) -> tuple[Interaction, bool]:
-    """The interaction that a request below ``base`` asks for, and whether its answer is to be indented for people.
+    request: Request, rest: str, services: Services, *, connection: str, base: str, open_: bool, request_id: str
+) -> tuple[Interaction, Form]:
+    """The interaction that a request below ``base`` asks for, and the form that its answer is to have.
 
-    Raises as ``address`` does, NotAcceptable, UnsupportedMediaType, MalformedRequest, TooCostly (the body's size).
+    Raises as ``address`` does, NotAcceptable, UnsupportedMediaType, MalformedRequest, TooCostly (the body's size), and
+    InvalidResource for XML that is none of R4.
     """
     environ = request.environ
-    where = address(environ["REQUEST_METHOD"], rest)
+    method = environ["REQUEST_METHOD"]
+    where = address(method, rest)
     given = pairs(environ["QUERY_STRING"]) if environ.get("QUERY_STRING") else ()
     body = b""
     if where.kind in _BODIES:
-        body = _read(request)
-        if body or where.kind != "validate":
-            require_readable(environ.get("CONTENT_TYPE", ""))
-    elif environ["REQUEST_METHOD"] == "POST":
+        body = _body(request, services, where.kind)
+    elif method == "POST":
         given += _form(request)
-    format_, pretty = None, False
-    if given:
-        format_ = next((value for name, value in given if name == "_format"), None)
-        pretty = ("_pretty", "true") in given
+    form = _form_of(environ, given)
+    if form.pretty or given:
         given = tuple(item for item in given if item[0] not in ("_format", "_pretty"))
-    require_writable(environ.get("HTTP_ACCEPT", ""), format_)
     actor: Actor | None = ANYBODY if open_ else None
+    prefer = environ.get("HTTP_PREFER", "")
+    since = environ.get("HTTP_IF_MODIFIED_SINCE", "")
     asked = Interaction(
         where.kind,
         base,
@@ -71,11 +75,54 @@ def interaction(
         environ.get("HTTP_IF_MATCH", ""),
         environ.get("HTTP_IF_NONE_MATCH", ""),
         environ.get("HTTP_IF_NONE_EXIST", ""),
-        preference(environ.get("HTTP_PREFER", "")),
+        preference(prefer),
         actor,
         request_id,
+        bool(prefer) and _LENIENT.search(prefer) is not None,
+        _moment(since) if since else 0,
+        environ.get("REMOTE_ADDR") or "",
     )
-    return asked, pretty
+    return asked, form
+
+
+def form_for_refusal(environ: dict[str, Any]) -> Form:
+    """The form that the answer to a request that cannot be read had best have; JSON when it asks for none of ours."""
+    try:
+        return _form_of(environ, pairs(environ.get("QUERY_STRING", "")))
+    except FhirplanError:
+        return PLAIN
+
+
+def _form_of(environ: dict[str, Any], given: Parameters) -> Form:
+    format_, pretty = None, False
+    if given:
+        format_ = next((value for name, value in given if name == "_format"), None)
+        pretty = ("_pretty", "true") in given
+    language = wanted(environ.get("HTTP_ACCEPT", ""), format_)
+    encoding = environ.get("HTTP_ACCEPT_ENCODING", "")
+    gzip = bool(encoding) and takes_gzip(encoding)
+    return Form(language, pretty, gzip) if pretty or gzip or language != "json" else PLAIN
+
+
+def _body(request: Request, services: Services, kind: str) -> bytes:
+    body = body_of(request)
+    if not body and kind not in _NEED_BODY:
+        return body
+    settings = services.settings
+    return as_json(
+        body,
+        request.environ.get("CONTENT_TYPE", ""),
+        patch=kind == "patch",
+        max_depth=settings.max_depth,
+        most=settings.max_body_bytes,
+    )
+
+
+@lru_cache(maxsize=256)
+def _moment(text: str) -> int:
+    """An HTTP date in ms since 1970; 0 for what is none, which RFC 9110 section 13.1.3 has ignored."""
+    found = parse_date(text)
+    return milliseconds(found) if found else 0
 
 
 def pairs(query: str) -> Parameters:
@@ -111,25 +158,9 @@ def preference(prefer: str) -> Prefer:
     return "minimal" if word == "minimal" else "representation" if word == "representation" else "OperationOutcome"
 
 
-def _read(request: Request) -> bytes:
-    most = request.max_content_length or 0
-    try:
-        body = request.get_data(cache=False)
-    except RequestEntityTooLarge:
-        raise _too_large(most) from None
-    # Werkzeug cuts a chunked body at the limit without a word.
-    if len(body) == most and request.environ["wsgi.input"].read(1):
-        raise _too_large(most)
-    return body
-
-
-def _too_large(most: int) -> TooCostly:
-    return TooCostly(f"The body is larger than the {most} bytes that are taken at once. Send it in parts.")
-
-
 def _form(request: Request) -> Parameters:
     media = request.environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower()
-    body = _read(request)
+    body = body_of(request)
     if media != FORM and body:
         raise UnsupportedMediaType(f"A search by POST is sent as {FORM}; this is {media[:80] or 'not said'}.")
     return pairs(body.decode("latin-1"))

@@ -28,6 +28,15 @@ from fhirplan.interactions.outcomes import MethodNotAllowed
         ("POST", "Goal/g1/$validate", Address("validate", "Goal", "g1")),
         ("POST", "", Address("bundle")),
         ("GET", "metadata", Address("capabilities")),
+        ("PATCH", "Goal/g1", Address("patch", "Goal", "g1")),
+        ("PATCH", "Goal", Address("patch", "Goal")),
+        ("PUT", "Goal", Address("update", "Goal")),
+        ("DELETE", "Goal", Address("delete", "Goal")),
+        ("GET", "Goal/_history", Address("history-type", "Goal")),
+        ("GET", "_history", Address("history-system")),
+        ("GET", "", Address("search-system")),
+        ("POST", "_search", Address("search-system")),
+        ("GET", "Patient/p1/Task", Address("search-compartment", "Task", "p1")),
     ],
 )
 def test_each_address_is_one_interaction(method, path, expected):
@@ -40,10 +49,9 @@ def test_each_address_is_one_interaction(method, path, expected):
         ("GET", "Banana/b1", NotSupported),
         ("GET", "Goal/g1/x", NotSupported),
         ("GET", "Goal/$everything", NotSupported),
-        ("PATCH", "Goal/g1", MethodNotAllowed),
-        ("PUT", "Goal", MethodNotAllowed),
+        ("PATCH", "Goal/g1/_history", MethodNotAllowed),
+        ("PUT", "_history", MethodNotAllowed),
         ("POST", "Goal/g1", MethodNotAllowed),
-        ("GET", "", MethodNotAllowed),
         ("GET", "Goal/g_1", MalformedRequest),
     ],
 )

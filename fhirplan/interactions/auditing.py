@@ -1,0 +1,195 @@
+"""Notes who read what, and shows accesses and changes as AuditEvents (R4 section 6.1, AuditEvent)."""
+
+from __future__ import annotations
+
+import base64
+import re
+from typing import Any, Final
+from urllib.parse import quote, urlencode
+
+from fhirplan.errors import InvalidSearch, NotFound
+from fhirplan.fhir.bundle import searchset
+from fhirplan.fhir.codec import dumps
+from fhirplan.fhir.dates import instant, span
+from fhirplan.interactions.operations import OPERATIONS
+from fhirplan.interactions.parameters import refuse_parameters
+from fhirplan.interactions.services import Services
+from fhirplan.interactions.values import Interaction, Reply
+from fhirplan.store import audit
+from fhirplan.store.audit import Access, Action
+from fhirplan.store.engine import Transaction
+
+# Changes are kept by their own transaction; what shows only definitions shows nothing of anybody.
+_CHANGES: Final = frozenset({"create", "update", "patch", "delete", "meta-add", "meta-delete", "bundle"})
+_PUBLIC: Final = frozenset({"capabilities", "definition-read", "definition-search", "openapi"})
+_READS: Final = frozenset({"read", "vread", "history-instance", "audit-read"})
+_WHOSE: Final = frozenset({"patient", "subject", "for", "beneficiary"})
+_PATIENT: Final = re.compile(r"(?:Patient/)?([A-Za-z0-9\-.]{1,64})")
+_DATE: Final = re.compile(r"(eq|ge|le|gt|lt|sa|eb)?(.+)", re.DOTALL)
+_LONGEST: Final = 2000
+_EDGE: Final = 2**62
+_REST: Final = "http://terminology.hl7.org/CodeSystem/audit-event-type"
+_SUBTYPE: Final = "http://hl7.org/fhir/restful-interaction"
+
+
+def note(services: Services, asked: Interaction, reply: Reply) -> None:
+    """Has an access kept: each read, search and operation, and each change that was refused."""
+    if services.accesses is None or asked.kind in _PUBLIC or (asked.kind in _CHANGES and reply.status < 400):
+        return
+    refused = reply.status >= 400
+    services.accesses.note(
+        audit.entry(
+            services.clock(),
+            asked.connection,
+            asked.actor.id if asked.actor else "",
+            _action(asked.kind),
+            asked.type or None,
+            asked.id or None,
+            reply.version or None,
+            asked.request_id,
+            (reply.issues[0].code if reply.issues else "failure") if refused else "success",
+            patient=_patient(asked),
+            address=asked.address,
+            kind=asked.kind,
+            query=urlencode(asked.parameters)[:_LONGEST] if asked.parameters else "",
+        )
+    )
+
+
+def _action(kind: str) -> Action:
+    if kind in _READS:
+        return "R"
+    return "C" if kind == "create" else "D" if kind == "delete" else "U" if kind in ("update", "patch") else "E"
+
+
+def _patient(asked: Interaction) -> str:
+    """The patient that the request itself names; of what is read by its address it is looked up later."""
+    if asked.kind == "search-compartment" or (asked.type == "Patient" and asked.id):
+        return asked.id
+    for name, text in asked.parameters:
+        found = _PATIENT.fullmatch(text) if name in _WHOSE else None
+        if found:
+            return found[1]
+    return ""
+
+
+def audit_read(_services: Services, tx: Transaction, interaction: Interaction) -> Reply:
+    """200 with one AuditEvent; raises NotFound."""
+    refuse_parameters(interaction)
+    number = interaction.id
+    row = audit.one(tx, interaction.connection, int(number)) if number.isdigit() and len(number) < 19 else None
+    if row is None:
+        raise NotFound(f"There is no AuditEvent/{interaction.id} here. Search by patient or date.")
+    return Reply(200, dumps(event(row)))
+
+
+def audit_search(services: Services, tx: Transaction, interaction: Interaction) -> Reply:
+    """200 with a page of AuditEvents, newest first, by ``patient`` and ``date``; raises InvalidSearch.
+
+    What was read in the last half second may still be on its way.
+    """
+    refuse_parameters(interaction, "patient", "date", "_count", "_page")
+    given: dict[str, str] = {}
+    low, high = -_EDGE, _EDGE
+    for name, text in interaction.parameters:
+        if name == "date":
+            first, last = _bounds(text)
+            low, high = max(low, first), min(high, last)
+        elif name in given:
+            raise InvalidSearch(f"{name} is given twice. Give it once.", expression=name)
+        else:
+            given[name] = text
+    patient = _PATIENT.fullmatch(given.get("patient", "x"))
+    if patient is None:
+        raise InvalidSearch("patient is no id such as Patient/p1.", expression="patient")
+    settings = services.settings
+    count = min(_number(given, "_count", settings.default_count), settings.max_count)
+    found = audit.found(
+        tx,
+        interaction.connection,
+        patient=patient[1] if "patient" in given else "",
+        low=low,
+        high=high,
+        before=_number(given, "_page", _EDGE),
+        count=count + 1,
+    )
+    page = found[:count]
+    links = [("self", _link(interaction, interaction.parameters))]
+    if len(found) > count and page:
+        kept = [pair for pair in interaction.parameters if pair[0] != "_page"]
+        links.append(("next", _link(interaction, (*kept, ("_page", str(page[-1].aid))))))
+    listed = (("AuditEvent", str(row.aid), dumps(event(row))) for row in page)
+    return Reply(200, searchset(interaction.base, listed, links))
+
+
+def _bounds(text: str) -> tuple[int, int]:
+    """The times, in ms, that a date with its prefix allows, without the last."""
+    read = _DATE.fullmatch(text)
+    wanted = span(read[2].replace(" ", "+")) if read else None
+    if read is None or wanted is None:
+        raise InvalidSearch(f"date={text[:40]!r} is no date such as ge2026-03-09.", expression="date")
+    match read[1]:
+        case "ge":
+            return wanted.low, _EDGE
+        case "gt" | "sa":
+            return wanted.high, _EDGE
+        case "le":
+            return -_EDGE, wanted.high
+        case "lt" | "eb":
+            return -_EDGE, wanted.low
+        case _:
+            return wanted.low, wanted.high
+
+
+def _number(given: dict[str, str], name: str, default: int) -> int:
+    text = given.get(name, str(default))
+    if not (text.isascii() and text.isdigit()) or len(text) > 19:
+        raise InvalidSearch(f"{name} is {text[:40]!r}; it is a whole number.", expression=name)
+    return min(int(text), _EDGE)
+
+
+def _link(interaction: Interaction, pairs: Any) -> str:
+    own = f"{interaction.base}/AuditEvent"
+    return f"{own}?{urlencode(list(pairs), quote_via=quote)}" if pairs else own
+
+
+def event(row: Access) -> dict[str, Any]:
+    """The AuditEvent of an access: who, what, when, from where, and how it ended."""
+    agent: dict[str, Any] = {"who": {"display": row.actor or "unknown"}, "requestor": True}
+    if row.address:
+        agent["network"] = {"address": row.address, "type": "2"}
+    made: dict[str, Any] = {
+        "resourceType": "AuditEvent",
+        "id": str(row.aid),
+        "type": {"system": _REST, "code": "rest"},
+        "action": row.action,
+        "recorded": instant(row.at),
+        "outcome": "0" if row.outcome == "success" else "8" if row.outcome == "exception" else "4",
+        "agent": [agent],
+        "source": {"observer": {"display": "fhirplan"}},
+    }
+    if row.kind:
+        made["subtype"] = [{"system": _SUBTYPE, "code": _code(row.kind)}]
+    if row.outcome != "success":
+        made["outcomeDesc"] = row.outcome
+    made["entity"] = _entities(row)
+    return {name: value for name, value in made.items() if value != []}
+
+
+def _code(kind: str) -> str:
+    """What R4's ValueSet restful-interaction calls an interaction."""
+    named = {"audit-read": "read", "audit-search": "search-type", "search-compartment": "search-type"}
+    return "operation" if kind in OPERATIONS else "transaction" if kind == "bundle" else named.get(kind, kind)
+
+
+def _entities(row: Access) -> list[dict[str, Any]]:
+    made: list[dict[str, Any]] = [{"what": {"identifier": {"value": row.request_id}}, "name": "request"}]
+    if row.type and row.id:
+        version = f"/_history/{row.version}" if row.version else ""
+        made.append({"what": {"reference": f"{row.type}/{row.id}{version}"}})
+    elif row.type or row.query:
+        searched = base64.b64encode(f"{row.type or ''}?{row.query}".encode()).decode()
+        made.append({"query": searched})
+    if row.patient and (row.type, row.id) != ("Patient", row.patient):
+        made.append({"what": {"reference": f"Patient/{row.patient}"}})
+    return made

@@ -1,0 +1,156 @@
+"""Declares the operations that are served, as data: where they are called, with what, and what they do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final, Literal
+
+from fhirplan.interactions.values import Kind
+
+OURS: Final = "http://fhirplan.dev/fhir/OperationDefinition/"
+_R4: Final = "http://hl7.org/fhir/OperationDefinition/"
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """One parameter of an operation; ``type`` is R4's name of it, ``many`` whether it may be repeated."""
+
+    name: str
+    type: str
+    meaning: str
+    needed: bool = False
+    many: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One operation (R4 section 3.2.0). ``types`` are those it is for, empty for every type.
+
+    ``methods`` are the HTTP methods it is called by. ``output`` is the type of what it gives.
+    """
+
+    code: Kind
+    title: str
+    meaning: str
+    methods: tuple[Literal["GET", "HEAD", "POST"], ...]
+    output: str
+    types: tuple[str, ...] = ()
+    at_type: bool = False
+    changes: bool = False
+    inputs: tuple[Input, ...] = ()
+    standard: str = ""
+
+    @property
+    def url(self) -> str:
+        """Its canonical: R4's own where R4 defines it."""
+        return f"{_R4}{self.standard}" if self.standard else f"{OURS}{self.id}"
+
+    @property
+    def id(self) -> str:
+        """The id of its OperationDefinition here."""
+        return f"{self.types[0] if self.types else 'Resource'}-{name(self)}"
+
+    def serves(self, type_: str) -> bool:
+        """Whether it is there for resources of a type."""
+        return not self.types or type_ in self.types
+
+
+_PAGE: Final = (
+    Input("_since", "instant", "only resources that changed at or after this moment"),
+    Input("_type", "code", "only resources of these types, separated by commas"),
+    Input("_count", "integer", "how many resources a page has, without the people they refer to"),
+)
+_META: Final = (Input("meta", "Meta", "profiles, tags and security labels", needed=True),)
+_READ: Final = ("GET", "HEAD", "POST")
+
+_ALL: Final = (
+    Operation(
+        "validate",
+        "Validate a resource",
+        "Says what is wrong with a resource, or with writing or deleting it, and stores nothing.",
+        ("POST",),
+        "OperationOutcome",
+        at_type=True,
+        inputs=(
+            Input("resource", "Resource", "what to validate"),
+            Input("profile", "uri", "a profile to validate against besides", many=True),
+            Input("mode", "code", "create, update, delete or profile"),
+        ),
+        standard="Resource-validate",
+    ),
+    Operation(
+        "everything",
+        "Everything about a patient",
+        "The patient, all that is in the patient's compartment, the patient's tasks, and with each page the people, "
+        "organizations and places that its resources refer to. Follow the next links.",
+        _READ,
+        "Bundle",
+        ("Patient",),
+        inputs=_PAGE,
+        standard="Patient-everything",
+    ),
+    Operation(
+        "plan-everything",
+        "Everything about a care plan",
+        "The plan with its team, goals, tasks and service requests, and what these refer to, in one Bundle.",
+        _READ,
+        "Bundle",
+        ("CarePlan",),
+    ),
+    Operation(
+        "as-of",
+        "A care plan as it stood",
+        "The plan with its goals, tasks and team in the versions that were current at an instant. Tasks are those that "
+        "the plan listed or that refer to it, without those that only referred to it and were deleted since.",
+        _READ,
+        "Bundle",
+        ("CarePlan",),
+        inputs=(Input("instant", "instant", "the moment; of a partial date, its first", needed=True),),
+    ),
+    Operation(
+        "meta",
+        "Profiles, tags and security labels",
+        "Gives the meta of a resource.",
+        _READ,
+        "Meta",
+        standard="Resource-meta",
+    ),
+    Operation(
+        "meta-add",
+        "Add profiles, tags and security labels",
+        "Adds to the meta of a resource; what is there already is not added again.",
+        ("POST",),
+        "Meta",
+        changes=True,
+        inputs=_META,
+        standard="Resource-meta-add",
+    ),
+    Operation(
+        "meta-delete",
+        "Remove profiles, tags and security labels",
+        "Removes from the meta of a resource; what is not there is passed over.",
+        ("POST",),
+        "Meta",
+        changes=True,
+        inputs=_META,
+        standard="Resource-meta-delete",
+    ),
+)
+
+OPERATIONS: Final[Mapping[str, Operation]] = MappingProxyType({item.code: item for item in _ALL})
+"""By the kind of interaction that carries them out."""
+
+
+def name(operation: Operation) -> str:
+    """What stands after the ``$`` in its address."""
+    return "everything" if operation.code == "plan-everything" else operation.code
+
+
+def found(name_: str, type_: str, *, instance: bool) -> Operation | None:
+    """The operation called by ``$name`` on a type or on an instance of it; None where there is none."""
+    for item in OPERATIONS.values():
+        if name(item) == name_ and item.serves(type_) and (instance or item.at_type):
+            return item
+    return None

@@ -1,0 +1,162 @@
+"""Lists, shows and resolves conflicts over HTTP, and tells what became of each change (receipts)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from flask import Flask, Response, request
+
+from fhirplan import assembly
+from fhirplan.access.decide import ANYBODY, Actor, decide
+from fhirplan.catalog import spec
+from fhirplan.errors import MalformedRequest, NotFound
+from fhirplan.fhir import codec
+from fhirplan.fhir.codec import Resource
+from fhirplan.fhir.dates import instant
+from fhirplan.interactions.incoming import checked
+from fhirplan.interactions.services import Services
+from fhirplan.merge.policy import Side
+from fhirplan.settings import DEFAULT_CONNECTION, Connection
+from fhirplan.store import conflicts, receipts
+from fhirplan.store.conflicts import Collision
+from fhirplan.store.receipts import Receipt
+from fhirplan.sync.explain import Explained, explained
+from fhirplan.sync.resolve import Edited, Fields, Take, resolve
+from fhirplan.sync.through import Through
+
+_SIDES: Final[Mapping[str, Side]] = {"ours": "ours", "theirs": "theirs", "both": "both", "base": "base"}
+_HOW: Final = (
+    'Say how to decide, as one of: {"take": "ours"}, {"take": "theirs"}, {"fields": {"Goal.description": "ours"}}, '
+    '{"edited": {the resource}}.'
+)
+
+
+def add_conflicts(app: Flask, services: Services) -> None:
+    """Serves $conflicts, $conflicts/[number] and [type]/[id]/$receipts below each FHIR base, as plain JSON.
+
+    ``POST $conflicts/[number]`` resolves one; its If-Match is the ETag of what the caller looked at.
+    """
+    reach = Through(lambda name: assembly.build_sync(services.settings, services, _connection(services, name)))
+
+    def listed(connection: str = DEFAULT_CONNECTION) -> Response:
+        _allowed(services, "search-type")
+        everything = request.args.get("state") == "all"
+        with services.database.read() as tx:
+            found = conflicts.listed(tx, _connection(services, connection).name, resolved=everything)
+        return _json({"conflicts": [_summary(item) for item in found]})
+
+    def shown(number: int, connection: str = DEFAULT_CONNECTION) -> Response:
+        _allowed(services, "read")
+        known = _explained(services, _connection(services, connection), number)
+        return _json(_whole(known), etag=known.edition)
+
+    def decided(number: int, connection: str = DEFAULT_CONNECTION) -> Response:
+        actor = _allowed(services, "update")
+        where = _connection(services, connection)
+        seen = request.headers.get("If-Match", "").strip().removeprefix("W/").strip('"')
+        if not seen:
+            raise MalformedRequest("If-Match is missing. Send the ETag of the conflict as you looked at it.")
+        resolve(reach.sides(where.name), number, _decision(codec.loads(request.get_data())), actor=actor.id, seen=seen)
+        return _json(_whole(_explained(services, where, number)))
+
+    def told(type_: str, id_: str, connection: str = DEFAULT_CONNECTION) -> Response:
+        _allowed(services, "read", spec(type_).type)
+        with services.database.read() as tx:
+            found = receipts.of(tx, _connection(services, connection).name, type_, id_)
+        return _json({"receipts": [_receipt(item) for item in found]})
+
+    _serve(app, "/$conflicts", "conflicts", listed, "GET")
+    _serve(app, "/$conflicts/<int:number>", "conflict", shown, "GET")
+    _serve(app, "/$conflicts/<int:number>", "conflict-decided", decided, "POST")
+    _serve(app, "/<type_>/<id_>/$receipts", "receipts", told, "GET")
+
+
+def _serve(app: Flask, path: str, name: str, view: Callable[..., Response], method: str) -> None:
+    for base in ("/fhir", "/<connection>/fhir"):
+        app.add_url_rule(f"{base}{path}", name, view, methods=[method], provide_automatic_options=False)
+
+
+def _allowed(services: Services, kind: str, type_: str = "") -> Actor:
+    """Who is calling; raises NotAuthenticated."""
+    actor = ANYBODY if services.settings.auth == "open" else None
+    decide(actor, kind, type_, services.settings.auth)
+    return actor or ANYBODY
+
+
+def _connection(services: Services, name: str) -> Connection:
+    found = services.settings.connection(name)
+    if found is None:
+        raise NotFound(f"There is no connection named {name[:80]!r} here.")
+    if not found.ehr_url:
+        raise NotFound(f"The connection {name} has no EHR, so nothing is in conflict and nothing is sent.")
+    return found
+
+
+def _explained(services: Services, connection: Connection, number: int) -> Explained:
+    with services.database.read() as tx:
+        found = conflicts.get(tx, connection.name, number)
+        if found is None:
+            raise NotFound(f"There is no conflict {number}. $conflicts lists those there are.")
+        clinic = services.settings.clinic_label
+        return explained(tx, connection.name, found, clinic=clinic, validate=lambda made: checked(services, made))
+
+
+def _decision(given: Any) -> Take | Fields | Edited:
+    match given:
+        case {"take": "ours"}:
+            return "ours"
+        case {"take": "theirs"}:
+            return "theirs"
+        case {"edited": {"resourceType": str()} as resource}:
+            return Edited(resource)
+        case {"fields": dict(fields)} if fields and all(side in _SIDES for side in fields.values()):
+            return Fields({path: _SIDES[side] for path, side in fields.items()})
+    raise MalformedRequest(_HOW)
+
+
+def _summary(item: Collision) -> dict[str, Any]:
+    return {
+        "number": item.cid,
+        "resource": f"{item.type}/{item.id}",
+        "paths": list(item.paths),
+        "state": item.state,
+        "since": instant(item.created),
+    }
+
+
+def _whole(known: Explained) -> Resource:
+    questions = [
+        {"path": q.path, "element": q.element, "words": q.words, "agreed": q.agreed, "ours": q.ours, "theirs": q.theirs}
+        for q in known.questions
+    ]
+    return {
+        **_summary(known.conflict),
+        "words": list(known.words),
+        "changedHere": {"by": known.here.actor, "at": known.here.at, "version": known.here.version},
+        "changedThere": {"at": known.there.at, "version": known.there.version},
+        "questions": questions,
+        "base": known.conflict.base,
+        "ours": known.local,
+        "theirs": known.conflict.remote,
+    }
+
+
+def _receipt(item: Receipt) -> dict[str, Any]:
+    return {
+        "version": item.version,
+        "route": item.route,
+        "state": item.state,
+        "ehrId": item.ehr_id,
+        "ehrVersion": item.ehr_version,
+        "at": instant(item.at),
+        "outcome": codec.loads(item.outcome) if item.outcome else None,
+    }
+
+
+def _json(value: dict[str, Any], *, etag: str = "") -> Response:
+    made = Response(codec.dumps(value), content_type="application/json")
+    made.headers["Cache-Control"] = "no-store"
+    if etag:
+        made.headers["ETag"] = f'W/"{etag}"'
+    return made

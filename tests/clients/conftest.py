@@ -1,0 +1,39 @@
+"""A real server on a free port of this machine, for clients that know nothing of it but its FHIR base."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def base(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("served")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    environment = {
+        **os.environ,
+        "FHIRPLAN_DATA_DIR": str(folder),
+        "FHIRPLAN_AUTH": "open",
+        "FHIRPLAN_VALIDATION": "base",
+        "FHIRPLAN_LOG_LEVEL": "error",
+    }
+    command = [sys.executable, "-c", "from fhirplan.cli.main import main; main()"]
+    process = subprocess.Popen([*command, "serve", "--port", str(port), "--workers", "1"], env=environment, cwd=folder)
+    try:
+        for _ in range(200):
+            assert process.poll() is None, "the server ended"
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=2).close()
+                break
+            except OSError:
+                time.sleep(0.05)
+        yield f"http://127.0.0.1:{port}/fhir"
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
