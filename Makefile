@@ -5,9 +5,10 @@ BIN := $(VENV)/bin
 PORT ?= 8080
 EHR_PORT ?= 8081
 ONCE ?=
+AS ?= open
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types contracts docs bench soak clean
+.PHONY: help demo test check lint types contracts docs bench soak fuzz clean
 
 help: ## list these commands
 	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -24,8 +25,8 @@ $(VENV)/installed-dev: $(VENV)/installed
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev,postgres]'
 	@touch $@
 
-demo: $(VENV)/installed ## EHR, server, worker and sample data on this machine; ONCE=1: change both sides, agree, exit
-	$(BIN)/fhirplan demo --data .demo --port $(PORT) --ehr-port $(EHR_PORT) $(if $(ONCE),--once)
+demo: $(VENV)/installed ## EHR, server, worker and sample data here; ONCE=1: change both sides, agree, exit; AS=epic
+	$(BIN)/fhirplan demo --data .demo --as $(AS) --port $(PORT) --ehr-port $(EHR_PORT) $(if $(ONCE),--once)
 
 test: $(VENV)/installed-dev ## the whole test suite
 	$(BIN)/pytest
@@ -42,14 +43,18 @@ types: $(VENV)/installed-dev
 contracts: $(VENV)/installed-dev
 	$(BIN)/lint-imports
 
-docs: $(VENV)/installed-dev ## write the generated reference pages anew
+docs: $(VENV)/installed-dev ## write the generated reference pages and profile snapshots anew
 	$(BIN)/python scripts/reference_docs.py
+	$(BIN)/python scripts/snapshots.py
 
 bench: $(VENV)/installed-dev ## speed as ratios in one run (needs wrk)
 	$(BIN)/python bench/run.py
 
 soak: $(VENV)/installed-dev ## the long tests
 	$(BIN)/pytest -m slow --timeout 3600
+
+fuzz: $(VENV)/installed-dev ## throw requests made from our own OpenAPI at the server, for a long time
+	FHIRPLAN_FUZZ_EXAMPLES=50 $(BIN)/pytest tests/web/test_openapi.py --timeout 3600
 
 clean: ## remove what the other commands made
 	rm -rf $(VENV) build dist .demo *.egg-info

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from marshmallow import Schema
 
 PREFIX: Final = "FHIRPLAN_"
+_NOT_SETTINGS: Final = (f"{PREFIX}CONFIG", f"{PREFIX}TEST_")
 DEFAULT_CONNECTION: Final = "default"
 LOOPBACK_HOSTS: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 _DATA: Final = Path("data")
@@ -38,15 +39,60 @@ class Connection:
     name: str = DEFAULT_CONNECTION
     ehr_url: str = _setting("", "FHIR base of the EHR; empty: no EHR, nothing is pulled or pushed", accepted="a URL")
     ehr_label: str = _setting("the EHR", "what the pages call this EHR")
-    ehr_auth: str = _setting("none", "how we authenticate there", one_of=("none", "bearer"))
+    ehr_vendor: str = _setting(
+        "",
+        "whose EHR it is, for what its CapabilityStatement does not say; empty: by the name of its software",
+        one_of=("", "open", "epic", "oracle", "athena", "meditech", "openemr"),
+    )
+    ehr_auth: str = _setting("none", "how we authenticate there", one_of=("none", "bearer", "backend-services"))
     ehr_token: str = _setting("", "the bearer token when ehr_auth is bearer", secret=True)
+    ehr_client_id: str = _setting("", "our client id there when ehr_auth is backend-services")
+    ehr_private_key: str = _setting(
+        "",
+        "our private key when ehr_auth is backend-services; its public half is at /auth/jwks.json",
+        accepted="a PEM or JWK file, RSA or EC P-384",
+    )
+    ehr_other_keys: tuple[str, ...] = _setting(
+        (),
+        "further keys whose public halves are at /auth/jwks.json: the next one before it is used, the last one after",
+        accepted="PEM or JWK files, comma separated",
+    )
     ehr_timeout: float = _setting(20.0, "seconds that one call to the EHR may take", minimum=0.1)
+    ehr_calls_per_second: float = _setting(
+        0.0, "most calls to the EHR in a second on average, by each of our processes; 0: no limit", minimum=0.0
+    )
     write_mode: str = _setting(
         "behind",
         "behind: a write is answered at once and pushed by the worker; through: the request waits for the EHR's answer",
         one_of=("behind", "through"),
     )
+    merge_policy: str = _setting(
+        "ask",
+        "who wins where both sides changed the same element; newest: the later edit, ask: nobody until a person says",
+        one_of=("ehr", "ours", "newest", "ask"),
+    )
+    merge_paths: tuple[str, ...] = _setting(
+        (),
+        "who wins for single elements, by the path they begin with; the longest that fits counts",
+        accepted="such as Task.status=ehr, Goal.target=ask; comma separated",
+    )
     pull_interval: float = _setting(60.0, "seconds between two pulls by the worker", minimum=0.1)
+    api_validation: str = _setting(
+        "server",
+        "what our API demands of what is written on this connection; server: as the setting validation",
+        one_of=("server", "case-management", "declared", "base"),
+    )
+    import_validation: str = _setting(
+        "server",
+        "what comes from this EHR is checked by, its findings being kept; server: as the setting validation",
+        one_of=("server", "case-management", "declared", "base"),
+    )
+    validation_profiles: tuple[str, ...] = _setting(
+        (),
+        "profiles that every resource of their type is checked against, and what their errors do to a write through "
+        "our API; refuse: it is refused, record: it is stored and the findings are kept with it",
+        accepted="CANONICAL=refuse or CANONICAL=record, comma separated",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +121,12 @@ class Settings:
         "FHIR packages to validate with besides our own",
         accepted="folders, .tgz files or name#version, comma separated",
     )
+    terminology_url: str = _setting(
+        "", "FHIR base of a terminology server to ask about codes that are not here; empty: none", accepted="a URL"
+    )
+    terminology_timeout: float = _setting(
+        2.0, "seconds that the terminology server may take for the codes of one resource", minimum=0.1
+    )
     push_interval: float = _setting(1.0, "seconds between two looks of the worker at the outbox", minimum=0.05)
     time_zone: str = _setting("UTC", "time zone of the patients, for due dates and pages", accepted="an IANA name")
     clinic_label: str = _setting("the clinic", "what the pages call the clinic")
@@ -84,6 +136,8 @@ class Settings:
     default_count: int = _setting(50, "resources on a page when _count is not given", minimum=1)
     max_count: int = _setting(1000, "most resources on one page; a larger _count gets this many", minimum=1)
     max_search_values: int = _setting(500, "most values in one search, over all parameters", minimum=1)
+    max_chain: int = _setting(4, "most steps from resource to resource in one search parameter", minimum=0)
+    max_included: int = _setting(1000, "most resources that _include and _revinclude add to a page", minimum=0)
     log_level: str = _setting("info", "how much is logged", one_of=("debug", "info", "warning", "error"))
     log_format: str = _setting("json", "json: one object a line; text: for people", one_of=("json", "text"))
     default_connection: Connection = field(default_factory=Connection)
@@ -135,7 +189,7 @@ def load(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings
     known = {item.name for item in dataclasses.fields(Settings)} - {"default_connection", "connections"}
     known |= set(connection_keys())
     for name, text in environ.items():
-        if name.startswith(PREFIX) and name != f"{PREFIX}CONFIG":
+        if name.startswith(PREFIX) and not name.startswith(_NOT_SETTINGS):
             key = name.removeprefix(PREFIX).lower()
             if key not in known:
                 raise Misconfigured(f"{name} is not a setting of fhirplan.{_nearest(key, known)}")
@@ -194,10 +248,30 @@ def _check_together(settings: Settings) -> None:
         raise Misconfigured(
             f"time_zone: {settings.time_zone!r} is no IANA time zone such as America/Chicago."
         ) from None
+    if settings.terminology_url and urlsplit(settings.terminology_url).scheme not in ("http", "https"):
+        raise Misconfigured(f"terminology_url: {settings.terminology_url!r} is no http or https URL.")
     for connection in settings.all_connections:
         where = "" if connection.name == DEFAULT_CONNECTION else f"connections.{connection.name}."
         if connection.ehr_url and urlsplit(connection.ehr_url).scheme not in ("http", "https"):
             raise Misconfigured(f"{where}ehr_url: {connection.ehr_url!r} is no http or https URL.")
+        for line in connection.validation_profiles:
+            canonical, _, act = line.rpartition("=")
+            if ":" not in canonical or act.strip() not in ("refuse", "record"):
+                raise Misconfigured(
+                    f"{where}validation_profiles: {line!r} is no canonical and act such as "
+                    "http://example.org/StructureDefinition/plan=record. Accepted acts: refuse, record."
+                )
+        for line in connection.merge_paths:
+            path, _, winner = line.partition("=")
+            if not path.strip()[:1].isupper() or winner.strip() not in ("ehr", "ours", "newest", "ask"):
+                raise Misconfigured(
+                    f"{where}merge_paths: {line!r} is no path and winner such as Task.status=ehr. "
+                    "Accepted winners: ehr, ours, newest, ask."
+                )
+        if connection.ehr_auth == "backend-services":
+            for key in ("ehr_client_id", "ehr_private_key"):
+                if not getattr(connection, key):
+                    raise Misconfigured(f"{where}{key}: ehr_auth is backend-services, so this is needed.")
         if connection.ehr_auth == "bearer" and not connection.ehr_token:
             raise Misconfigured(f"{where}ehr_token: ehr_auth is bearer, so a token is needed.")
 

@@ -5,12 +5,16 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import inspect
+import re
 from pathlib import Path
 
 import click
 
 from fhirplan import settings
 from fhirplan.cli import main as cli
+from fhirplan.fhir import codec
+from fhirplan.fhir.structure import Element
+from fhirplan.validation.invariants import REPORTED_AT
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTE = "<!-- Made from the code by `make docs`; edit there. -->\n"
@@ -18,7 +22,13 @@ NOTE = "<!-- Made from the code by `make docs`; edit there. -->\n"
 
 def pages() -> dict[str, str]:
     """Each generated page: file name and text."""
-    return {"settings.md": _settings(), "commands.md": _commands(), "errors.md": _errors(), "fhir-api.md": _fhir_api()}
+    return {
+        "settings.md": _settings(),
+        "commands.md": _commands(),
+        "errors.md": _errors(),
+        "fhir-api.md": _fhir_api(),
+        "rules.md": _rules(),
+    }
 
 
 def _settings() -> str:
@@ -116,6 +126,110 @@ def _fhir_api() -> str:
         ]
         rows.append("")
     return "\n".join(rows)
+
+
+def _rules() -> str:
+    from fhirplan.validation.rules import STRUCTURAL
+
+    pairs = codec.loads((settings.fixtures_folder() / "profiles" / "index.json").read_bytes())["rules"]
+    ours, base = _our_invariants(), _base_invariants()
+    rows = [
+        "# Rules",
+        "",
+        NOTE,
+        "Every finding carries the key of the rule that was broken, and the profile it is of.",
+        "",
+    ]
+    rows += [
+        f"- {len(STRUCTURAL)} kinds of structural rule, for R4 and every profile",
+        f"- {len(ours)} invariants of ours",
+    ]
+    rows += [f"- {len(pairs) - sum(one['kind'] == 'invariant' for one in pairs)} structural rules of our profiles"]
+    rows += [f"- {len(base)} invariants of R4 for the types served and what they are made of"]
+    rows += [f"- {len(pairs)} rules with a resource in `fixtures/profiles` that passes and one that fails on it", ""]
+    rows += ["## Structural rules", "", "| key | what it asks for |", "|---|---|"]
+    rows += [f"| `{key}` | {words} |" for key, words in STRUCTURAL.items()]
+    rows += [
+        "",
+        "## Invariants of our profiles",
+        "",
+        *_table_of(("key", "severity", "reported at", "rule", "profile"), ours),
+    ]
+    rows += ["", "## What our profiles ask of R4's elements", ""]
+    rows += _table_of(
+        ("element", "asks for", "key", "severity", "profile"), sorted({_structural(one) for one in pairs} - {()})
+    )
+    rows += ["", "## Invariants of R4", "", *_table_of(("key", "severity", "element", "rule"), base)]
+    return "\n".join(rows) + "\n"
+
+
+_ASKS = {
+    "min": "occurs at least so often",
+    "max": "occurs at most so often",
+    "type": "has one of the types left",
+    "target": "points to one of the types or profiles left",
+    "binding": "has a code of the value set",
+    "context": "stands only where it is allowed",
+    "fixed": "has exactly this value",
+    "pattern": "has what the pattern asks for",
+}
+
+
+def _structural(pair: dict[str, str]) -> tuple[str, ...]:
+    if pair["kind"] == "invariant":
+        return ()
+    name = pair.get("definition", pair["profile"]).rpartition("/")[2]
+    return f"`{pair['element']}`", _ASKS[pair["kind"]], f"`{pair['rule']}`", pair["severity"], name
+
+
+def _our_invariants() -> list[tuple[str, ...]]:
+    made = []
+    for file in sorted((settings.profiles_folder() / "structuredefinitions").glob("*.json")):
+        definition = codec.loads(file.read_bytes())
+        for element in definition["differential"]["element"]:
+            for rule in element.get("constraint", ()):
+                told = [one["valueString"] for one in rule.get("extension", ()) if one["url"] == REPORTED_AT]
+                place = told[0] if told else element["path"]
+                made.append((f"`{rule['key']}`", rule["severity"], f"`{place}`", rule["human"], definition["id"]))
+    return sorted(made, key=lambda row: [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", row[0])])
+
+
+def _base_invariants() -> list[tuple[str, ...]]:
+    from fhirplan.catalog import CATALOG
+    from fhirplan.fhir import structure
+
+    found: dict[str, tuple[str, ...]] = {}
+    waiting, seen = sorted(CATALOG, reverse=True), set(CATALOG)
+    while waiting:
+        name = waiting.pop()
+        definition = structure.definition(name)
+        if definition is None:
+            continue
+        used = [type_.code for element in definition.elements for type_ in element.types]
+        for other in [*used, definition.base.rpartition("/")[2]]:
+            if other and other not in seen and structure.kind(other) != "resource":
+                seen.add(other)
+                waiting.append(other)
+        line = [definition]
+        while above := structure.definition(line[-1].base) if line[-1].base else None:
+            line.append(above)
+        for one in reversed(line):
+            for element in one.elements:
+                _note(found, one.name, element)
+    return [found[key] for key in sorted(found)]
+
+
+def _note(found: dict[str, tuple[str, ...]], owner: str, element: Element) -> None:
+    for rule in element.constraints:
+        place = f"`{owner}.{element.path}`" if element.path else f"`{owner}`"
+        found.setdefault(rule.key, (f"`{rule.key}`", rule.severity, place, rule.human))
+
+
+def _table_of(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
+    lines = [columns, ("---",) * len(columns), *rows]
+    return [
+        "| " + " | ".join(cell.replace("|", chr(92) + "|").replace("\n", " ") for cell in row) + " |" for row in lines
+    ]
 
 
 def main() -> None:

@@ -37,9 +37,17 @@ STOPPING: Final = 15.0
 @click.command()
 @click.option("--port", default=8080, show_default=True, type=click.IntRange(1, 65535), help="Port of the server.")
 @click.option("--ehr-port", default=8081, show_default=True, type=click.IntRange(1, 65535), help="Port of the EHR.")
+@click.option(
+    "--as",
+    "persona",
+    type=click.Choice(["open", "epic", "oracle", "athena", "meditech"]),
+    default="open",
+    show_default=True,
+    help="Whose EHR the sandbox plays.",
+)
 @click.option("--once", is_flag=True, help="Change both sides, sync until they agree, report, and stop.")
 @click.option("--data", type=click.Path(path_type=Path, file_okay=False), help="Folder to work in; emptied at start.")
-def command(port: int, ehr_port: int, once: bool, data: Path | None) -> None:
+def command(port: int, ehr_port: int, persona: str, once: bool, data: Path | None) -> None:
     """Start everything with sample data: EHR, server, worker, first sync. Nothing leaves this machine.
 
     With --once it exits with 0 when both sides agree at the end, else with 1.
@@ -56,7 +64,8 @@ def command(port: int, ehr_port: int, once: bool, data: Path | None) -> None:
         for number in (port, ehr_port):
             _require_free(number)
         console.print("[bold]1[/bold] The EHR: a sandbox with twelve sample patients")
-        ehr = ("sandbox", "--port", str(ehr_port), "--data", str(folder / "ehr.db"), "--load", str(_bundles()))
+        ehr = ["sandbox", "--port", str(ehr_port), "--as", persona, "--data", str(folder / "ehr.db")]
+        ehr += ["--load", str(_bundles())]
         stack.enter_context(_running(ehr, environ, folder / "ehr.log", f"{_ehr(ehr_port)}/metadata"))
         console.print("[bold]2[/bold] The first sync: everything it has comes here, checked on the way")
         prepare(Database.open(chosen.database))
@@ -64,10 +73,10 @@ def command(port: int, ehr_port: int, once: bool, data: Path | None) -> None:
             report = watched(lambda progress: run_sync(sides, progress=progress))
         show(report)
         console.print("[bold]3[/bold] The server and its worker")
-        serve = ("serve", "--port", str(port), "--with-worker")
+        serve = ["serve", "--port", str(port), "--with-worker"]
         server = stack.enter_context(_running(serve, environ, folder / "server.log", f"{_us(port)}/readyz"))
         if once:
-            agreed = _once(chosen, console, _us(port), _ehr(ehr_port))
+            agreed = _once(chosen, console, _us(port), _ehr(ehr_port), persona)
         else:
             _say_what_to_open(console, port, ehr_port, folder)
             _wait(server, folder)
@@ -80,10 +89,11 @@ def _interrupted(*_: object) -> None:
     raise KeyboardInterrupt
 
 
-def _once(chosen: Settings, console: Console, us: str, ehr: str) -> bool:
+def _once(chosen: Settings, console: Console, us: str, ehr: str, persona: str) -> bool:
     """A change on each side, and the proof over HTTP that both have both."""
     console.print("[bold]4[/bold] A change on each side, and nobody starts a sync by hand")
-    changes = demo_change.make(us, ehr)
+    make = demo_change.make if persona == "open" else demo_change.make_where_writes_are_refused
+    changes = make(us, ehr)
     for change in changes:
         console.print(f"  {change.words}")
     began = time.monotonic()
@@ -140,7 +150,8 @@ def _environ(folder: Path, port: int, ehr_port: int) -> Mapping[str, str]:
     config = folder / "fhirplan.toml"
     config.write_text(
         f'data_dir = "{folder / "data"}"\nbase_url = "{_us(port)}"\nauth = "open"\nehr_url = "{_ehr(ehr_port)}"\n'
-        'ehr_label = "Sandbox EHR"\ntime_zone = "America/Chicago"\npull_interval = 2.0\npush_interval = 0.5\nlog_format = "text"\n',
+        'ehr_label = "Sandbox EHR"\ntime_zone = "America/Chicago"\n'
+        'pull_interval = 2.0\npush_interval = 0.5\nlog_format = "text"\n',
         encoding="utf-8",
     )
     (folder / "data").mkdir(exist_ok=True)
@@ -177,7 +188,7 @@ def _require_free(port: int) -> None:
 
 @contextmanager
 def _running(
-    arguments: tuple[str, ...], environ: Mapping[str, str], log: Path, ready: str
+    arguments: list[str], environ: Mapping[str, str], log: Path, ready: str
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A command of ours as a child process, once ``ready`` answers with 200; ended with the block."""
     with log.open("wb") as written:

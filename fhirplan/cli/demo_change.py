@@ -13,6 +13,7 @@ from fhirplan.ehr.client import client
 from fhirplan.errors import FhirplanError
 from fhirplan.fhir import codec
 from fhirplan.fhir.codec import Resource
+from fhirplan.fhir.resource import without_server_fields
 from fhirplan.settings import Connection
 from fhirplan.sync.agreement import compare
 from fhirplan.sync.sides import Sides
@@ -21,6 +22,8 @@ _TYPE: Final = {"Content-Type": "application/fhir+json", "Accept": "application/
 _SECONDS: Final = 20
 _PAUSE: Final = 0.5
 _NOTE: Final = "Called at 10:00; daughter will drive on Thursday."
+_SAID: Final = "She stands on the scale each morning before breakfast."
+_CHANGED_PLAN: Final = "CarePlan/cp-hf-1"
 _CHANGED_TASK: Final = "Task/task-call48"
 _CHANGED_GOAL: Final = "Goal/goal-weight"
 _NEW: Final = "http://fhirplan.dev/fhir/sid/demo|new-task"
@@ -53,10 +56,9 @@ def make(us: str, ehr: str) -> tuple[Change, ...]:
     added["meta"] = {"profile": task["meta"]["profile"]}
     _send("POST", f"{here}/Task", added)
     goal = _get(f"{ehr}/{_CHANGED_GOAL}")
-    said = "She stands on the scale each morning before breakfast."
     _put(
         f"{ehr}/{_CHANGED_GOAL}",
-        {**goal, "note": [*goal.get("note", ()), {"text": said}]},
+        {**goal, "note": [*goal.get("note", ()), {"text": _SAID}]},
         {"X-Sandbox-User": "clinic"},
     )
     return (
@@ -67,9 +69,41 @@ def make(us: str, ehr: str) -> tuple[Change, ...]:
         Change("here:    a task was added, by POST", lambda: _get(f"{ehr}/Task?identifier={_NEW}").get("total") == 1),
         Change(
             f"the EHR: {_CHANGED_GOAL} got a note from the clinic",
-            lambda: said in _notes(_get(f"{here}/{_CHANGED_GOAL}")),
+            lambda: _SAID in _notes(_get(f"{here}/{_CHANGED_GOAL}")),
         ),
     )
+
+
+def make_where_writes_are_refused(us: str, ehr: str) -> tuple[Change, ...]:
+    """Changes a plan here, which such an EHR takes by another route or not at all, and a goal there, as the clinic.
+
+    What arrives is told by the receipt: the plan itself cannot be written there. Raises FhirplanError when a side
+    refuses.
+    """
+    here = f"{us}/fhir"
+    plan = _get(f"{here}/{_CHANGED_PLAN}")
+    made = _put(f"{here}/{_CHANGED_PLAN}", {**plan, "note": [*plan.get("note", ()), {"text": _NOTE}]})
+    goal = _get(f"{here}/{_CHANGED_GOAL}")
+    edited = {**without_server_fields(goal), "note": [*goal.get("note", ()), {"text": _SAID}]}
+    edit = {"method": "PUT", "path": _CHANGED_GOAL, "body": edited}
+    _send("POST", f"{ehr.removesuffix('/fhir')}/admin/edit", edit)
+    return (
+        Change(
+            f"here:    {_CHANGED_PLAN} got a note; its receipt says where it went",
+            lambda: _sent(f"{here}/{_CHANGED_PLAN}/$receipts", int(made["meta"]["versionId"])),
+        ),
+        Change(
+            f"the EHR: {_CHANGED_GOAL} got a note from the clinic",
+            lambda: _SAID in _notes(_get(f"{here}/{_CHANGED_GOAL}")),
+        ),
+    )
+
+
+def _sent(url: str, version: int) -> bool:
+    """Whether the newest receipt of that version says that the EHR has it, by whatever route."""
+    answer = requests.get(url, timeout=_SECONDS)
+    receipts = answer.json()["receipts"] if answer.status_code == 200 else []
+    return any(item["version"] == version and item["state"] == "sent" for item in receipts)
 
 
 def wait(sides: Sides, us: str, changes: tuple[Change, ...], *, patience: float) -> Result:

@@ -12,14 +12,17 @@ from rich.table import Table
 from fhirplan import settings, telemetry
 from fhirplan.catalog import CATALOG
 from fhirplan.ehr.client import client
-from fhirplan.ehr.discovery import Capabilities, TypeCapability
+from fhirplan.ehr.discovery import Capabilities
+from fhirplan.ehr.routes import Method, told
+from fhirplan.ehr.vendors import vendor_of
+from fhirplan.ehr.vendors.vendor import Vendor
 from fhirplan.fhir import codec
 from fhirplan.settings import Connection
 
 # Columns of the table where it is read by no terminal.
 WIDTH: Final = 160
 _READS: Final = (("read", "read"), ("search", "search-type"), ("history", "history-type"))
-_WRITES: Final = ("create", "update", "delete")
+_WRITES: Final[tuple[Method, ...]] = ("create", "update", "delete")
 
 
 @click.group()
@@ -35,15 +38,20 @@ def probe(url: str, form: str) -> None:
 
     The token and timeout of the connection with that URL are used where the settings have one.
     """
-    with client(_connection(url)) as ehr:
+    connection = _connection(url)
+    with client(connection) as ehr:
         found = ehr.capabilities()
+    vendor = vendor_of(found.software, connection.ehr_vendor)
     if form == "json":
-        click.echo(codec.pretty(_plain(found)))
+        click.echo(codec.pretty(_plain(found, vendor)))
         return
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=WIDTH)
     console.print(f"{found.software or 'An EHR that does not name itself'}, FHIR {found.fhir_version or 'unknown'}")
+    console.print(f"Treated as: {vendor.name}")
+    for fact in vendor.facts:
+        console.print(f"  {fact.said} ({fact.date})", markup=False)
     console.print(f"Transactions: {'yes' if found.transaction else 'no'}")
     table = Table()
     table.add_column("Type", no_wrap=True)
@@ -53,17 +61,10 @@ def probe(url: str, form: str) -> None:
         item = found.of(type_)
         reads = ", ".join(word for word, code in _READS if item.can(code)) or "not served"
         changed = "yes" if "_lastUpdated" in item.search else "no"
-        table.add_row(type_, reads, changed, item.versioning or "unknown", *(route(item, how) for how in _WRITES))
+        table.add_row(
+            type_, reads, changed, item.versioning or "unknown", *(told(found, vendor, type_, how) for how in _WRITES)
+        )
     console.print(table)
-
-
-def route(item: TypeCapability, method: str) -> str:
-    """The way a change of this kind would go, in words."""
-    if not item.can(method):
-        return "kept here only"
-    if method == "create":
-        return "own create, conditional" if item.conditional_create else "own create, after a look"
-    return f"own {method}, If-Match" if item.guards_updates else f"own {method}, after a look"
 
 
 def _connection(url: str) -> Connection:
@@ -78,10 +79,11 @@ def _connection(url: str) -> Connection:
     return dataclasses.replace(Connection(), ehr_url=wanted)
 
 
-def _plain(found: Capabilities) -> dict[str, object]:
+def _plain(found: Capabilities, vendor: Vendor) -> dict[str, object]:
     return {
         "software": found.software,
         "fhirVersion": found.fhir_version,
+        "vendor": vendor.name,
         "transaction": found.transaction,
         "types": {
             type_: {
@@ -89,7 +91,7 @@ def _plain(found: Capabilities) -> dict[str, object]:
                 "search": sorted(found.of(type_).search),
                 "versioning": found.of(type_).versioning,
                 "conditionalCreate": found.of(type_).conditional_create,
-                "routes": {method: route(found.of(type_), method) for method in _WRITES},
+                "routes": {method: told(found, vendor, type_, method) for method in _WRITES},
             }
             for type_ in CATALOG
         },

@@ -21,6 +21,7 @@ from fhirplan.sync.sides import Sides
 _COUNTS: Final = {
     "new": "New",
     "changed": "Changed",
+    "merged": "Merged",
     "unchanged": "Unchanged",
     "echo": "Our own",
     "gone": "Gone",

@@ -152,8 +152,17 @@ class EhrClient:
 
 
 def client(connection: Connection) -> EhrClient:
-    """The client of a configured connection."""
-    return EhrClient(transport(connection))
+    """The client of a configured connection. Raises Misconfigured when its key cannot be used."""
+    if connection.ehr_auth != "backend-services":
+        return EhrClient(transport(connection))
+    from fhirplan.ehr.backend_auth import tokens
+
+    def offered() -> Capabilities:
+        # A session of its own: the tokens are shared by threads, which a session is not.
+        with EhrClient(transport(connection)) as open_to_all:
+            return open_to_all.capabilities()
+
+    return EhrClient(transport(connection, tokens(connection, offered)))
 
 
 def _address(type_: str, id_: str) -> str:

@@ -19,12 +19,16 @@ REMEMBERED: Final = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page: the resources that matched, what the EHR remarked, the total it tells (or None), whether it is last."""
+    """One page: the resources that matched, what the EHR remarked, the total it tells (or None), whether it is last.
+
+    ``codes`` are the codes of its remarks, which each EHR has of its own.
+    """
 
     resources: tuple[Resource, ...]
     remarks: tuple[Issue, ...]
     total: int | None
     last: bool
+    codes: tuple[str, ...] = ()
 
 
 class _Recent:
@@ -66,14 +70,26 @@ def pages(first: Resource, type_: str, fetch: Callable[[str], Resource]) -> Iter
 def _page(bundle: Resource, type_: str, recent: _Recent, *, last: bool) -> Page:
     found: list[Resource] = []
     remarks: list[Issue] = []
+    codes: list[str] = []
     for resource in _entries(bundle):
         if resource.get("resourceType") == type_:
             if recent.is_new(resource):
                 found.append(resource)
         else:
             remarks.extend(outcome.issues(resource))
+            codes.extend(_codes(resource))
     total = bundle.get("total")
-    return Page(tuple(found), tuple(remarks), total if isinstance(total, int) else None, last)
+    return Page(tuple(found), tuple(remarks), total if isinstance(total, int) else None, last, tuple(codes))
+
+
+def _codes(said: Resource) -> Iterator[str]:
+    listed = said.get("issue")
+    for issue in listed if isinstance(listed, list) else []:
+        details = issue.get("details") if isinstance(issue, dict) else None
+        codings = details.get("coding") if isinstance(details, dict) else None
+        for coding in codings if isinstance(codings, list) else []:
+            if isinstance(coding, dict) and isinstance(coding.get("code"), str):
+                yield coding["code"]
 
 
 def _entries(bundle: Resource) -> Iterator[Resource]:

@@ -20,6 +20,7 @@ from urllib3.exceptions import HTTPError
 from urllib3.util import Retry
 
 from fhirplan.ehr import failures
+from fhirplan.ehr.budget import Budget, budget
 from fhirplan.settings import LOOPBACK_HOSTS, Connection
 
 MAX_ANSWER_BYTES: Final = 64 * 2**20
@@ -28,7 +29,9 @@ CONNECT_SECONDS: Final = 5.0
 READ_ATTEMPTS: Final = 3
 LONGEST_WAIT: Final = 10
 JSON_TYPE: Final = "application/fhir+json"
+UNLIMITED: Final = Budget(0.0)
 _CHUNK: Final = 65536
+_NO_TOKEN: Final = 401
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 
 
@@ -53,6 +56,14 @@ class _Bearer(AuthBase):
         return r
 
 
+class Renewed(AuthBase):
+    """An authentication that can get a new token when the EHR does not accept the one it has."""
+
+    def refused(self, header: str) -> None:
+        """Told the Authorization header that the EHR did not accept."""
+        raise NotImplementedError
+
+
 class Transport:
     """One pooled HTTP session to one EHR; not shared between threads.
 
@@ -65,7 +76,9 @@ class Transport:
         base: str,
         *,
         token: str = "",
+        tokens: Renewed | None = None,
         timeout: float = 20.0,
+        calls: Budget = UNLIMITED,
         max_bytes: int = MAX_ANSWER_BYTES,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -75,7 +88,9 @@ class Transport:
         self._max_bytes = max_bytes
         self._clock = clock
         self._session = requests.Session()
-        self._session.auth = _Bearer(token)
+        self._tokens = tokens
+        self._budget = calls
+        self._session.auth = tokens or _Bearer(token)
         # A proxy of the environment must never see calls to an EHR on this machine.
         self._session.trust_env = (urlsplit(base).hostname or "") not in LOOPBACK_HOSTS
         self._session.headers["Accept"] = JSON_TYPE
@@ -129,6 +144,23 @@ class Transport:
         body: bytes | None,
         headers: Mapping[str, str],
     ) -> Answer:
+        """The answer; where the EHR no longer accepts our token, with a new one: what got a 401 had no effect."""
+        answer, sent = self._sent(method, url, params, body, headers)
+        if answer.status == _NO_TOKEN and self._tokens is not None and sent:
+            self._tokens.refused(sent)
+            answer, _ = self._sent(method, url, params, body, headers)
+        return answer
+
+    def _sent(
+        self,
+        method: str,
+        url: str,
+        params: Mapping[str, str] | None,
+        body: bytes | None,
+        headers: Mapping[str, str],
+    ) -> tuple[Answer, str]:
+        """The answer, and the Authorization header it was asked with."""
+        self._budget.spend()
         self.calls += 1
         sent = {**headers, "Content-Type": JSON_TYPE} if body is not None else dict(headers)
         try:
@@ -147,11 +179,12 @@ class Transport:
         except HTTPError as error:  # a Retry-After that cannot be read escapes requests' own mapping
             raise failures.unreachable(error, method) from None
         with response:
-            return Answer(
+            answer = Answer(
                 response.status_code,
                 MappingProxyType(response.headers),
                 self._body(response, method),
             )
+            return answer, response.request.headers.get("Authorization", "")
 
     def _body(self, response: requests.Response, method: str) -> bytes:
         """The whole body; its time begins with the answer, so that waiting as Retry-After asks is not counted."""
@@ -171,10 +204,16 @@ class Transport:
         return b"".join(parts)
 
 
-def transport(connection: Connection) -> Transport:
+def transport(connection: Connection, tokens: Renewed | None = None) -> Transport:
     """The transport of a configured connection, with the authentication it asks for."""
     token = connection.ehr_token if connection.ehr_auth == "bearer" else ""
-    return Transport(connection.ehr_url, token=token, timeout=connection.ehr_timeout)
+    return Transport(
+        connection.ehr_url, token=token, tokens=tokens, timeout=connection.ehr_timeout, calls=_calls(connection)
+    )
+
+
+def _calls(connection: Connection) -> Budget:
+    return budget(connection.ehr_url, connection.ehr_calls_per_second)
 
 
 def origin(url: str) -> tuple[str, str, int]:

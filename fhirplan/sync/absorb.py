@@ -2,25 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final
 
 from fhirplan.ehr.client import RemoteCopy
 from fhirplan.errors import Issue
 from fhirplan.fhir.codec import Resource
+from fhirplan.merge.policy import Policy
 from fhirplan.store import conflicts, findings, links, outbox, receipts, versions
-from fhirplan.store.commit import Change, commit
+from fhirplan.store.commit import Change, Origin, commit
 from fhirplan.store.links import Link
 from fhirplan.store.versions import Method, Version
 from fhirplan.sync.content import comparable
 from fhirplan.sync.identity import FROM_EHR, Ids, inbound
 from fhirplan.sync.pairing import our_id_of
-from fhirplan.sync.plan import Conflict, Decision, Echo, FastForward, Park, Push, RemoteGone, Unchanged, decide
+from fhirplan.sync.plan import (
+    Conflict,
+    Decision,
+    Echo,
+    FastForward,
+    Merged,
+    Park,
+    Push,
+    RemoteGone,
+    Terms,
+    Unchanged,
+    decide,
+)
 
 # How many of our versions since the base are compared with a copy that looks strange.
 _OWN_VERSIONS: Final = 50
+# Who writes what both sides' edits were merged into.
+MERGED: Final = Origin(actor="merge", request_id="", source="ehr", push=True)
 # What code that reads a resource may raise when it is not shaped as FHIR; one such resource must not stop a pass.
 MISSHAPEN: Final = (ValueError, TypeError, KeyError, AttributeError, IndexError, ArithmeticError)
 
@@ -35,7 +50,24 @@ class Absorbed:
     created: bool = False
 
 
-def absorb(ids: Ids, remote: RemoteCopy, found: Sequence[Issue] = ()) -> Absorbed:
+@dataclass(frozen=True, slots=True)
+class Merging:
+    """How this connection merges: who wins where both sides changed the same, and what is wrong with a resource."""
+
+    policy: Policy = field(default_factory=Policy)
+    validate: Callable[[Resource], Sequence[Issue]] = lambda _resource: ()
+
+    def terms(self, current: Version | None, remote: RemoteCopy) -> Terms:
+        """The terms for one resource; when each side was changed last may decide."""
+        theirs = instant(remote.updated)
+        at = int(theirs.timestamp() * 1000) if theirs else None
+        return Terms(self.policy.settling(current.updated if current else None, at), self.validate)
+
+
+ASKING: Final = Merging()
+
+
+def absorb(ids: Ids, remote: RemoteCopy, found: Sequence[Issue] = (), merging: Merging = ASKING) -> Absorbed:
     """Takes notice of the EHR's copy of a resource; ``found`` are the validation findings of that copy.
 
     Raises what ``commit`` raises when the copy cannot be stored.
@@ -55,6 +87,7 @@ def absorb(ids: Ids, remote: RemoteCopy, found: Sequence[Issue] = ()) -> Absorbe
         content,
         ours=receipts.wrote(tx, name, remote.type, our_id, remote.version),
         own=_own(ids, current, link.local_version),
+        terms=merging.terms(current, remote),
     )
     seen = replace(link, ehr_id=remote.id, ehr_version=remote.version, ehr_updated=remote.updated, ehr_gone=False)
     created = False
@@ -72,8 +105,13 @@ def absorb(ids: Ids, remote: RemoteCopy, found: Sequence[Issue] = ()) -> Absorbe
             links.put(
                 tx, name, replace(seen, base=comparable(stored.resource()), local_version=stored.version), ids.now
             )
+        case Merged(settled=settled):
+            if settled:
+                _keep(ids, link, current, incoming, remote.version, settled)
+            _store_merged(ids, decision)
+            links.put(tx, name, replace(seen, base=content, local_version=_number(current)), ids.now)
         case Conflict(paths=paths):
-            _keep(ids, link, current, content, remote.version, paths)
+            _keep(ids, link, current, incoming, remote.version, paths)
         case RemoteGone():
             raise AssertionError("a copy that is there is not gone")
     if not isinstance(decision, Conflict):
@@ -137,6 +175,12 @@ def _store(ids: Ids, incoming: Resource, current: Version | None) -> Version:
     method: Method = "create" if current is None or current.deleted else "update"
     change = Change(method, str(incoming["resourceType"]), str(incoming["id"]), incoming)
     return commit(ids.tx, ids.connection, [change], now=ids.now, origin=FROM_EHR, base=ids.border.our_base)[0]
+
+
+def _store_merged(ids: Ids, made: Merged) -> None:
+    """Our copy with the EHR's changes in it; it is sent, since the EHR lacks ours."""
+    change = Change("update", str(made.resource["resourceType"]), str(made.resource["id"]), made.resource)
+    commit(ids.tx, ids.connection, [change], now=ids.now, origin=MERGED, base=ids.border.our_base)
 
 
 def _keep(

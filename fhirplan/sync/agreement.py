@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from fhirplan.ehr.client import EhrClient
+from fhirplan.ehr.routes import ROUTE
+from fhirplan.ehr.vendors.vendor import EVERYTHING
 from fhirplan.fhir.codec import Resource
-from fhirplan.store import links
+from fhirplan.store import links, receipts
 from fhirplan.sync.content import comparable, same
 from fhirplan.sync.identity import Ids, inbound
 from fhirplan.sync.plan import paths
@@ -28,10 +30,14 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """How many linked resources were compared, and which differ."""
+    """How many linked resources were compared, and which differ.
+
+    ``elsewhere`` are those whose change the EHR has in another form, as their receipts say.
+    """
 
     compared: int
     differences: tuple[Difference, ...]
+    elsewhere: tuple[tuple[str, str], ...] = ()
 
 
 def compare(sides: Sides, ours: EhrClient) -> Agreement:
@@ -41,15 +47,23 @@ def compare(sides: Sides, ours: EhrClient) -> Agreement:
     """
     with sides.database.read() as tx:
         pairs = links.pairs(tx, sides.connection)
-    here = _listed(ours, {type_ for type_, _, _ in pairs})
-    there = _listed(sides.client, {type_ for type_, _, _ in pairs})
+    vendor, types = sides.vendor(), {type_ for type_, _, _ in pairs}
+    here = _listed(ours, types)
+    there = _listed(sides.client, {type_ for type_ in types if vendor.ask(type_) == EVERYTHING})
     copies = [
         (pair, _copy(ours, here, pair[0], pair[1]), _copy(sides.client, there, pair[0], pair[2])) for pair in pairs
     ]
     with sides.database.write() as tx:
         ids = sides.ids(tx)
-        found = [_difference(ids, *item) for item in copies]
-    return Agreement(len(pairs), tuple(item for item in found if item is not None))
+        found = [item for item in (_difference(ids, *copy) for copy in copies) if item is not None]
+        elsewhere = tuple((item.type, item.id) for item in found if _went_elsewhere(ids, item))
+    left = tuple(item for item in found if (item.type, item.id) not in elsewhere)
+    return Agreement(len(pairs), left, elsewhere)
+
+
+def _went_elsewhere(ids: Ids, item: Difference) -> bool:
+    known = receipts.latest(ids.tx, ids.connection, item.type, item.id)
+    return known is not None and known.state == "sent" and known.route in ROUTE.values()
 
 
 def _copy(client: EhrClient, listed: _Listed, type_: str, id_: str) -> Resource | None:

@@ -12,12 +12,16 @@ from typing import Any, Final
 
 from fhirplan.ehr.client import RemoteCopy, Written, remote_copy
 from fhirplan.ehr.discovery import TypeCapability
+from fhirplan.ehr.routes import ROUTE, Method, instead
 from fhirplan.errors import EhrRejected, EhrUnavailable, EhrVersionMismatch, Issue
 from fhirplan.fhir import codec, outcome
 from fhirplan.fhir.codec import Resource
+from fhirplan.fhir.dates import instant
 from fhirplan.store import links, versions
+from fhirplan.store.engine import Transaction
 from fhirplan.store.links import Link
 from fhirplan.store.versions import Version
+from fhirplan.sync import stand_in
 from fhirplan.sync.absorb import absorb, absorb_gone
 from fhirplan.sync.content import comparable, mark_search, marks, same, unmarked
 from fhirplan.sync.identity import inbound, outbound
@@ -114,8 +118,8 @@ def _once(sides: Sides, job: Job) -> Delivery:
         if local is None:
             return _delete(sides, offered, link)
         if same(comparable(local), link.base):
-            return _reconcile(sides, offered, here, link, local)
-        return _update(sides, offered, here, link, local)
+            return _reconcile(sides, offered, here, link, local, job)
+        return _update(sides, offered, here, link, local, job)
     if local is None:
         return _never_there(sides, offered, job)
     if link is not None and not link.ehr_gone:
@@ -125,7 +129,7 @@ def _once(sides: Sides, job: Job) -> Delivery:
 
 def _create(sides: Sides, offered: TypeCapability, job: Job, here: _Here, local: Resource) -> Delivery:
     if not offered.can("create"):
-        return _kept_here("create", job.type)
+        return _elsewhere(sides, job, here, local, "create")
     with sides.database.read() as tx:
         body = outbound(sides.ids(tx), local, "")
     if job.attempts > 1:
@@ -142,10 +146,10 @@ def _create(sides: Sides, offered: TypeCapability, job: Job, here: _Here, local:
     return _landed(sides, here, local, written, "create")
 
 
-def _update(sides: Sides, offered: TypeCapability, here: _Here, link: Link, local: Resource) -> Delivery:
+def _update(sides: Sides, offered: TypeCapability, here: _Here, link: Link, local: Resource, job: Job) -> Delivery:
     if not offered.can("update"):
-        return _kept_here("update", link.type)
-    if not (offered.guards_updates and link.ehr_version):
+        return _elsewhere(sides, job, here, local, "update")
+    if not (offered.guards_updates and link.ehr_version) or sides.vendor().unsafe_if_match:
         remote = _read(sides, link)
         if not _is_as_known(sides, link, remote):
             return _notice(sides, remote, "update")
@@ -179,7 +183,7 @@ def _delete(sides: Sides, offered: TypeCapability, link: Link) -> Delivery:
     return Delivery("sent", "delete", link.ehr_id)
 
 
-def _reconcile(sides: Sides, offered: TypeCapability, here: _Here, link: Link, local: Resource) -> Delivery:
+def _reconcile(sides: Sides, offered: TypeCapability, here: _Here, link: Link, local: Resource, job: Job) -> Delivery:
     """Nothing changed since both agreed; but a reference may have gone by identifier, and can go literally now."""
     remote = _read(sides, link)
     with sides.database.read() as tx:
@@ -188,7 +192,10 @@ def _reconcile(sides: Sides, offered: TypeCapability, here: _Here, link: Link, l
         return Delivery("sent", "none", link.ehr_id, remote.version)
     if not _is_as_known(sides, link, remote):
         return _notice(sides, remote, "update")
-    return _update(sides, offered, here, link, local)
+    if not offered.can("update"):
+        # The EHR shows it otherwise than it was agreed on, and takes no change of it: nothing of ours is to be said.
+        return Delivery("sent", "none", link.ehr_id, remote.version)
+    return _update(sides, offered, here, link, local, job)
 
 
 def _never_there(sides: Sides, offered: TypeCapability, job: Job) -> Delivery:
@@ -270,14 +277,14 @@ def _landed(sides: Sides, here: _Here, local: Resource, written: Written, route:
             content = comparable(inbound(ids, written.resource, our_id))
             if not same(content, base):
                 links.put(tx, sides.connection, replace(made, ehr_version="", ehr_updated=""), ids.now)
-                absorb(ids, remote_copy(written.resource))
+                absorb(ids, remote_copy(written.resource), merging=sides.merging)
     return Delivery("sent", route, written.id, written.version)
 
 
 def _notice(sides: Sides, remote: RemoteCopy, route: str) -> Delivery:
     """Takes notice of a copy of the EHR's; a conflict ends the delivery, anything else is decided anew."""
     with sides.database.write() as tx:
-        seen = absorb(sides.ids(tx), remote)
+        seen = absorb(sides.ids(tx), remote, merging=sides.merging)
     if isinstance(seen.decision, Conflict):
         return _conflict(route, remote.id, remote.version)
     raise _Again(route if isinstance(seen.decision, Echo | Unchanged) else "")
@@ -314,6 +321,46 @@ def _mismatch(sides: Sides, link: Link, route: str, refusal: EhrVersionMismatch)
 def _conflict(route: str, ehr_id: str, ehr_version: str) -> Delivery:
     text = "The EHR's copy was changed too. Both copies are kept; see: fhirplan conflicts list"
     return Delivery("conflict", route, ehr_id, ehr_version, _said("conflict", text))
+
+
+def _elsewhere(sides: Sides, job: Job, here: _Here, local: Resource, method: Method) -> Delivery:
+    """Sends in another form a change that the EHR does not take as it is; the receipt says what that leaves out."""
+    ways = instead(sides.client.capabilities(), job.type, method)
+    version = here.current.version if here.current is not None else 0
+    with sides.database.read() as tx:
+        ids = sides.ids(tx)
+        patient = stand_in.patient(ids, local)
+        way = ways[0] if ways and patient else ""
+        if not way:
+            return _kept_here(method, job.type)
+        before = stand_in.earlier(tx, sides.connection, job.type, job.id, way)
+        text = stand_in.told(lambda type_, id_: _ours(sides, tx, type_, id_), local)
+    body = stand_in.made(way, local, version, text, patient, before, instant(sides.clock()))
+    offered = sides.client.capabilities().of(way)
+    found = _look_for_stand_in(sides, offered, body) if job.attempts > 1 else None
+    if found is None and sides.clock() + int(sides.timeout * 2000) > job.until:
+        raise EhrUnavailable("The EHR took so long to be asked that the claim may end. It is tried again later.")
+    ehr_id = found or sides.client.create(body).id
+    said = (
+        f"The EHR does not take {method} of {job.type}. Its text was sent as {way}/{ehr_id}; what is coded in it "
+        "stays here only."
+    )
+    return Delivery("sent", ROUTE[way], f"{way}/{ehr_id}", reason=_said("informational", said))
+
+
+def _ours(sides: Sides, tx: Transaction, type_: str, id_: str) -> Resource | None:
+    found = versions.current(tx, sides.connection, type_, id_)
+    return found.resource() if found is not None and not found.deleted else None
+
+
+def _look_for_stand_in(sides: Sides, offered: TypeCapability, body: Resource) -> str:
+    """The EHR's id of what an earlier attempt created, "" when it surely did not land."""
+    mark = stand_in.mark(body)
+    for page in sides.client.search(offered.type, _query(offered, body, "identifier", f"{stand_in.SYSTEM}|{mark}")):
+        for resource in page.resources:
+            if stand_in.mark(resource) == mark:
+                return str(resource["id"])
+    return ""
 
 
 def _kept_here(method: str, type_: str) -> Delivery:

@@ -9,17 +9,22 @@ there is no such copy: never agreed, deleted here, gone there. The decision is a
     = remote          Unchanged: both sides made the same change
     any      ≠ base   Echo when the EHR's copy is a version of ours since the base: its reply was lost
     = base   ≠ base   FastForward, or RemoteGone when it is gone there
-    ≠ base   ≠ base   Conflict
+    ≠ base   ≠ base   Merged when no field was changed by both, or a policy decides; else Conflict
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from fhirplan.errors import Issue
 from fhirplan.fhir.codec import Resource
 from fhirplan.fhir.resource import without_server_fields
+from fhirplan.merge import three_way
+from fhirplan.merge.policy import Settle, ask
 from fhirplan.sync.content import same, unmarked
 
 
@@ -53,10 +58,25 @@ class RemoteGone:
 
 
 @dataclass(frozen=True, slots=True)
+class Merged:
+    """Both copies changed and both changes are kept in ``resource``.
+
+    ``settled`` are the elements that both changed differently and a policy decided, as ``Goal.target``.
+    """
+
+    resource: Resource
+    settled: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Conflict:
-    """Both copies changed. ``paths`` are the elements in question, as ``Goal.target``."""
+    """Both copies changed. ``paths`` are the elements in question, as ``Goal.target``.
+
+    ``broken`` are the rules that the merged resource would break and neither copy breaks.
+    """
 
     paths: tuple[str, ...]
+    broken: tuple[Issue, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +86,19 @@ class Park:
     reason: str
 
 
-Decision = Unchanged | Echo | FastForward | Push | RemoteGone | Conflict | Park
+Decision = Unchanged | Echo | FastForward | Merged | Push | RemoteGone | Conflict | Park
+
+
+def _nothing(_resource: Resource) -> Sequence[Issue]:
+    return ()
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How two edits are merged: who wins where both changed the same, and what is wrong with a resource."""
+
+    settle: Settle = ask
+    validate: Callable[[Resource], Sequence[Issue]] = _nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +115,10 @@ class Abilities:
 
 
 EVERYTHING: Final = Abilities()
+ASKING: Final = Terms()
+_INDEX: Final = re.compile(r"\[\d+\]")
+# R4 narrative-status: what was made from the fields can be left out and made again; what says more cannot.
+_MADE_FROM_FIELDS: Final = frozenset({"generated", "extensions"})
 
 
 def decide(
@@ -93,11 +129,13 @@ def decide(
     ours: bool = False,
     own: Iterable[tuple[int, Resource | None]] = (),
     can: Abilities = EVERYTHING,
+    terms: Terms = ASKING,
 ) -> Decision:
     """What to do about one resource.
 
     ``ours`` says that the EHR's current version is one that our own write made. ``own`` are our versions since the
-    base as (version, content): any of them may have reached the EHR without our knowing.
+    base as (version, content): any of them may have reached the EHR without our knowing. A deletion against an edit
+    always waits for a person, as does what was never agreed on.
     """
     if same(remote, base):
         if not same(local, base):
@@ -110,7 +148,46 @@ def decide(
             return Echo(version)
     if same(local, base):
         return FastForward() if remote is not None else RemoteGone()
-    return Conflict(paths(base, local, remote))
+    if base is None or local is None or remote is None:
+        return Conflict(paths(base, local, remote))
+    return merged(base, local, remote, terms)
+
+
+def merged(base: Resource, local: Resource, remote: Resource, terms: Terms = ASKING) -> Merged | Conflict:
+    """Both edits in one resource, unless they clash or the result breaks a rule that neither side broke.
+
+    A narrative that tells only one side's fields is left out, to be made again.
+    """
+    outcome = three_way.merge(base, local, remote, settle=terms.settle)
+    if isinstance(outcome, three_way.Clashing):
+        return Conflict(tuple(dict.fromkeys(clash.element for clash in outcome.clashes)))
+    made = outcome.resource
+    if outcome.regenerate and _text_status(made) in _MADE_FROM_FIELDS:
+        made = {key: value for key, value in made.items() if key != "text"}
+    broken = _broken(made, local, remote, terms)
+    if broken:
+        named = tuple(dict.fromkeys(_INDEX.sub("", issue.expression) or str(made["resourceType"]) for issue in broken))
+        return Conflict(named, broken)
+    return Merged(made, tuple(item.clash.element for item in outcome.settled))
+
+
+def _text_status(resource: Resource) -> str:
+    text = resource.get("text")
+    return str(text.get("status")) if isinstance(text, dict) else ""
+
+
+def _broken(made: Resource, local: Resource, remote: Resource, terms: Terms) -> tuple[Issue, ...]:
+    found = [issue for issue in terms.validate(made) if issue.is_error]
+    if not found:
+        return ()
+    known = Counter(map(_rule, terms.validate(local))) | Counter(map(_rule, terms.validate(remote)))
+    more = Counter(map(_rule, found)) - known
+    return tuple(issue for issue in found if _rule(issue) in more)
+
+
+def _rule(issue: Issue) -> tuple[str, str, str]:
+    """What a finding is about, wherever in a list its element stands."""
+    return issue.code, issue.rule, _INDEX.sub("", issue.expression)
 
 
 def _push(base: Resource | None, local: Resource | None, can: Abilities) -> Push | Park:

@@ -13,6 +13,8 @@ from sqlalchemy import text
 from fhirplan.ehr.client import RemoteCopy, remote_copy
 from fhirplan.ehr.discovery import TypeCapability
 from fhirplan.ehr.paging import Page
+from fhirplan.ehr.vendors.open import OPEN
+from fhirplan.ehr.vendors.vendor import Vendor
 from fhirplan.errors import EhrFailure, EhrRejected, EhrUnavailable, FhirplanError, Issue
 from fhirplan.fhir import codec, outcome, reference
 from fhirplan.fhir.codec import Resource
@@ -21,9 +23,10 @@ from fhirplan.store.engine import Transaction, statement
 from fhirplan.store.receipts import Receipt
 from fhirplan.sync.absorb import MISSHAPEN, Absorbed, absorb, absorb_gone, instant
 from fhirplan.sync.identity import Ids
-from fhirplan.sync.plan import Conflict, Echo, FastForward, RemoteGone
+from fhirplan.sync.plan import Conflict, Echo, FastForward, Merged, RemoteGone
 from fhirplan.sync.report import Progress, Tally, silent
 from fhirplan.sync.sides import Sides
+from fhirplan.sync.stand_in import is_stand_in
 from fhirplan.telemetry import log
 
 # Ties at the boundary, clocks of several EHR nodes and transactions under way: look back this far, every time.
@@ -56,7 +59,9 @@ class _Course:
     dry: bool
     since: str
     newest: str
+    vendor: Vendor = OPEN
     held_back: str = ""
+    capped: bool = False
     listed: set[str] = field(default_factory=set)
 
     @property
@@ -117,30 +122,87 @@ def _pull_type(
     with sides.database.read() as tx:
         known = checkpoints.get(tx, sides.connection, capability.type)
     since = known if not full and "_lastUpdated" in capability.search else ""
-    course = _Course(sides, capability, tally, dry, since, newest=known)
+    course = _Course(sides, capability, tally, dry, since, newest=known, vendor=sides.vendor())
+    searches = _searches(course)
+    if not searches:
+        tally.skipped[capability.type] = "The EHR lists these by patient only, and no patient is known here yet."
+        return
     done = 0
-    for page in sides.client.search(capability.type, _parameters(since)):
-        _take_page(course, page)
-        done += len(page.resources)
-        progress(capability.type, done, page.total or 0)
+    for number, search in enumerate(searches, start=1):
+        for page in sides.client.search(capability.type, search.parameters):
+            _distrust(course, search, page)
+            _take_page(course, page, last=page.last and number == len(searches))
+            done += len(page.resources)
+            progress(capability.type, done, page.total or 0)
     _look_for_deletions(course)
 
 
-def _parameters(since: str) -> Mapping[str, str]:
-    start = _before(since)
-    return {"_count": str(PAGE), **({"_lastUpdated": f"ge{start}"} if start else {})}
+@dataclass(frozen=True, slots=True)
+class _Search:
+    """One search of a pull; ``patient`` is the EHR's id of the one it is about, "" for all."""
+
+    parameters: Mapping[str, str]
+    patient: str = ""
 
 
-def _take_page(course: _Course, page: Page) -> None:
+def _searches(course: _Course) -> list[_Search]:
+    """The searches that list a type at this EHR: one, or one for each patient and value that it wants told."""
+    asking = course.vendor.ask(course.type)
+    start = _before(course.since)
+    common = {"_count": str(PAGE)}
+    if start:
+        common["_lastUpdated"] = f"ge{start[:10] if course.vendor.by_day else start}"
+    patients = [""]
+    if asking.by_patient:
+        with course.sides.database.read() as tx:
+            patients = links.ehr_ids(tx, course.sides.connection, "Patient")
+    made = []
+    for patient in patients:
+        about = {asking.by_patient: patient} if patient else {}
+        made += [_Search({**common, **about, name: value}, patient) for name, value in asking.each]
+        if not asking.each:
+            made.append(_Search({**common, **about}, patient))
+    return made
+
+
+def _distrust(course: _Course, search: _Search, page: Page) -> None:
+    """Checks that what came back is what was asked for: an EHR may ignore a parameter and say nothing.
+
+    Raises EhrRejected when it ignored one that matters; a list that was cut short is told and not taken as complete.
+    """
+    meanings = {course.vendor.meanings.get(code) for code in page.codes}
+    if "ignored" in meanings:
+        raise EhrRejected(f"The EHR says that it ignored a parameter of the search for {course.type}.", status=200)
+    if "capped" in meanings:
+        course.capped = True
+        course.tally.trouble(f"The EHR gave only some of the {course.type} resources: its limit for one search.")
+    if search.patient and any(patient_of(item) not in ("", search.patient) for item in page.resources):
+        raise EhrRejected(
+            f"The EHR was asked for the {course.type} resources of one patient and gave others' too, so none is taken.",
+            status=200,
+        )
+
+
+def patient_of(resource: Resource) -> str:
+    """The EHR's id of the patient a resource names as its own, "" when it names none."""
+    for key in ("subject", "patient", "for", "beneficiary"):
+        element = resource.get(key)
+        found = reference.parse(element.get("reference")) if isinstance(element, dict) else None
+        if found and found.type == "Patient":
+            return found.id
+    return ""
+
+
+def _take_page(course: _Course, page: Page, *, last: bool) -> None:
     """One page is one transaction; validation and calls come before it, so that the writer's lock is held briefly."""
     sides = course.sides
-    fresh = [_fresh(course, resource) for resource in page.resources]
+    fresh = [_fresh(course, resource) for resource in page.resources if not is_stand_in(resource)]
     copies = [(copy, _findings(course, copy)) for copy in fresh if copy is not None]
     with _transaction(course) as tx:
         ids = sides.ids(tx)
         for copy, found in copies:
             _take_one(course, ids, copy, found)
-        if page.last and course.checkpoint and not course.dry:
+        if last and course.checkpoint and not course.dry:
             checkpoints.put(tx, sides.connection, course.type, course.checkpoint, ids.now)
 
 
@@ -174,7 +236,7 @@ def _take_one(course: _Course, ids: Ids, copy: RemoteCopy, found: tuple[Issue, .
         if _is_being_sent(ids, copy):
             course.hold_back(copy.updated)
         else:
-            _count(course.tally, absorb(ids, copy, found), found)
+            _count(course.tally, absorb(ids, copy, found, course.sides.merging), found)
         course.saw(copy.updated)
     except (FhirplanError, *MISSHAPEN) as error:
         ids.tx.run(_BACK)
@@ -218,6 +280,8 @@ def _count(tally: Tally, absorbed: Absorbed, found: tuple[Issue, ...]) -> None:
             tally.add(absorbed.type, "new" if absorbed.created else "changed")
             if found:
                 tally.add(absorbed.type, "with_findings")
+        case Merged():
+            tally.add(absorbed.type, "merged")
         case RemoteGone():
             tally.add(absorbed.type, "gone")
         case Echo():
@@ -231,6 +295,8 @@ def _count(tally: Tally, absorbed: Absorbed, found: tuple[Issue, ...]) -> None:
 def _look_for_deletions(course: _Course) -> None:
     """Absence is no deletion; only the EHR's own 404 or 410 for the resource is believed."""
     if not course.capability.can("read"):
+        return
+    if course.capped:
         return
     if course.complete:
         suspects = _not_listed(course)
@@ -287,7 +353,7 @@ def _ask(course: _Course, ehr_id: str) -> None:
         if remote is None:
             _count(course.tally, absorb_gone(ids, link), ())
         else:
-            absorb(ids, remote)
+            absorb(ids, remote, merging=sides.merging)
             links.seen(tx, sides.connection, course.type, ehr_id, ids.now)
 
 

@@ -30,6 +30,8 @@ DEEPEST: Final = 50
 FIRST_WAIT_MS: Final = 1_000
 LONGEST_WAIT_MS: Final = 3_600_000
 _FOREVER: Final = 2**53
+# A resource that was merged on the way is sent a second time.
+_SENDINGS: Final = 2
 _log = log("sync.push")
 
 _Key = tuple[str, str]
@@ -43,6 +45,13 @@ class _Run:
     tally: Tally
     tried: set[_Key] = field(default_factory=set)
     unanswered: int = 0
+    repeated: set[_Key] = field(default_factory=set)
+
+    def again(self, type_: str, id_: str) -> None:
+        """Lets a resource be sent once more in this pass, and not for ever."""
+        if (type_, id_) not in self.repeated:
+            self.repeated.add((type_, id_))
+            self.tried.discard((type_, id_))
 
     def gives_up(self) -> bool:
         """Whether the EHR has been silent too often in a row."""
@@ -97,7 +106,10 @@ def push_now(sides: Sides, type_: str, id_: str) -> Receipt:
     """
     run = _Run(sides, Tally())
     try:
-        _send(run, (type_, id_), ())
+        for _ in range(_SENDINGS):
+            if (type_, id_) in run.tried:
+                break
+            _send(run, (type_, id_), ())
     except EhrFailure as error:
         _log.warning("not sent", connection=sides.connection, type=type_, id=id_, error=type(error).__name__)
     with sides.database.read() as tx:
@@ -213,6 +225,13 @@ def _settle(run: _Run, rows: tuple[Entry, ...], made: Delivery, *, again: bool) 
             receipts.put(tx, sides.connection, _receipt(entry, made, sides.clock()))
         if again and kept and made.state == "sent" and made.route in ("create", "update"):
             _once_more(run, tx, row)
+        elif (
+            kept
+            and state == "done"
+            and any(item.state == "waiting" for item in outbox.unsettled(tx, sides.connection, row.type, row.id))
+        ):
+            # Edits of both sides were merged meanwhile, or another edit came in.
+            run.again(row.type, row.id)
     if made.state == "sent" and made.route in ("create", "update", "delete"):
         run.tally.add(row.type, {"create": "created", "update": "updated", "delete": "deleted"}[made.route])
 

@@ -17,11 +17,12 @@ def silent(_doing: str, _done: int, _total: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class TypeReport:
-    """One type's counts. ``refused`` are resources of the EHR that could not be taken in."""
+    """One type's counts. ``merged`` were changed on both sides, ``refused`` of the EHR's could not be taken in."""
 
     type: str
     new: int = 0
     changed: int = 0
+    merged: int = 0
     unchanged: int = 0
     echo: int = 0
     gone: int = 0
@@ -53,7 +54,7 @@ class SyncReport:
     @property
     def pulled(self) -> int:
         """Resources that are new or changed here."""
-        return sum(item.new + item.changed + item.gone for item in self.types)
+        return sum(item.new + item.changed + item.merged + item.gone for item in self.types)
 
     @property
     def pushed(self) -> int:

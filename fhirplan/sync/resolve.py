@@ -1,11 +1,17 @@
-"""Ends a conflict as a person decided: our copy goes to the EHR, or the EHR's copy is taken here."""
+"""Ends a conflict as a person decided: ours, theirs, field by field, or as they wrote it; and records who did."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from fhirplan.errors import NotFound, VersionMismatch
+from fhirplan.errors import EhrFailure, InvalidResource, NotFound, VersionMismatch
+from fhirplan.fhir.codec import Resource
+from fhirplan.fhir.dates import instant
+from fhirplan.merge.policy import Side
+from fhirplan.merge.resolve import apply
+from fhirplan.merge.three_way import Clashing
 from fhirplan.store import conflicts, links, outbox, receipts, versions
 from fhirplan.store.commit import Change, Origin, commit, lane
 from fhirplan.store.conflicts import Collision
@@ -13,32 +19,122 @@ from fhirplan.store.links import Link
 from fhirplan.store.receipts import Receipt
 from fhirplan.store.versions import Version
 from fhirplan.sync.content import comparable
+from fhirplan.sync.explain import clashes, edition
 from fhirplan.sync.identity import Ids
 from fhirplan.sync.sides import Sides
 
 Take = Literal["ours", "theirs"]
 
 
-def resolve(sides: Sides, cid: int, take: Take, *, actor: str) -> None:
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """A choice for each field in question, by its path or element (``Goal.target[0].due``, ``Goal.description``)."""
+
+    choices: Mapping[str, Side]
+
+
+@dataclass(frozen=True, slots=True)
+class Edited:
+    """The resource as a person wrote it, to count on both sides."""
+
+    resource: Resource
+
+
+def resolve(sides: Sides, cid: int, decision: Take | Fields | Edited, *, actor: str, seen: str = "") -> None:
     """Resolves a conflict. ``theirs``: the EHR's copy becomes ours; ``ours``: our current version is sent.
 
-    What is sent names the EHR's version the person saw, so an edit made there meanwhile becomes a new conflict.
-    Raises NotFound for a number that is no conflict, VersionMismatch when somebody resolved it before.
+    Field by field and as edited, what comes out is stored here and sent. ``seen`` is the edition the person looked at
+    (see ``explain.edition``), "" for whichever it is. What is sent names the EHR's version the person saw, so an edit
+    made there meanwhile becomes a new conflict. A Provenance tells who decided; it is sent where the EHR takes it.
+
+    Raises NotFound for a number that is no conflict, VersionMismatch when somebody resolved it before or it is not as
+    it was seen, InvalidResource for a choice that does not fit or leaves something open, or a result that is invalid.
     """
+    send_provenance = _takes_provenance(sides)
     with sides.database.write() as tx:
         known = conflicts.get(tx, sides.connection, cid)
         if known is None:
             raise NotFound(f"There is no conflict {cid}. See: fhirplan conflicts list")
+        current = versions.current(tx, sides.connection, known.type, known.id)
+        if seen and seen != edition(known, current):
+            raise VersionMismatch(f"Conflict {cid} is not as you saw it. Look at it again, then decide.")
         if not conflicts.resolve(tx, cid, sides.clock()):
             raise VersionMismatch(f"Conflict {cid} has been resolved already.")
         ids = sides.ids(tx)
         link = links.by_id(tx, sides.connection, known.type, known.id)
         if link is None:
             raise NotFound(f"{known.type}/{known.id} is no longer linked to the EHR.")
-        if take == "theirs":
+        if decision == "theirs":
             _take_theirs(sides, ids, known, link, actor)
-        else:
+        elif decision == "ours":
             _take_ours(sides, ids, known, link)
+        else:
+            _take_made(sides, ids, known, link, _made(known, current, decision), actor)
+        _record(sides, ids, known, decision, actor, push=send_provenance)
+
+
+def _made(known: Collision, current: Version | None, decision: Take | Fields | Edited) -> Resource:
+    """What both sides are to hold, by a person's choices or words."""
+    if isinstance(decision, Edited):
+        given = decision.resource
+        if given.get("resourceType") != known.type or given.get("id", known.id) != known.id:
+            raise InvalidResource(
+                f"This conflict is about {known.type}/{known.id}; what was given is another resource."
+            )
+        return {**given, "id": known.id}
+    local = comparable(current.resource()) if current is not None and not current.deleted else None
+    remote = comparable(known.remote)
+    if local is None or remote is None or not isinstance(decision, Fields):
+        raise InvalidResource("One side deleted the resource, so there are no fields to choose. Take ours or theirs.")
+    named = {clash.element: clash.path for clash in clashes(known.base, local, remote)}
+    chosen = {named.get(path, path): side for path, side in decision.choices.items()}
+    outcome = apply(known.base, local, remote, chosen)
+    if isinstance(outcome, Clashing):
+        left = ", ".join(clash.path for clash in outcome.clashes)
+        raise InvalidResource(f"These are still to be decided: {left}. Choose ours or theirs for each.")
+    return outcome.resource
+
+
+def _take_made(sides: Sides, ids: Ids, known: Collision, link: Link, made: Resource, actor: str) -> None:
+    findings = [issue for issue in sides.validate(made) if issue.is_error]
+    if findings:
+        raise InvalidResource(findings)
+    tx, name = ids.tx, ids.connection
+    links.put(tx, name, _agreed(known, link, 0), ids.now)
+    outbox.move(tx, name, known.type, known.id, "held", "waiting", ids.now)
+    current = versions.current(tx, name, known.type, known.id)
+    method: Literal["create", "update"] = "create" if current is None or current.deleted else "update"
+    origin = Origin(actor=actor, request_id="", source="api", push=True)
+    change = Change(method, known.type, known.id, made)
+    commit(tx, name, [change], now=ids.now, origin=origin, base=ids.border.our_base)
+
+
+def _takes_provenance(sides: Sides) -> bool:
+    try:
+        return sides.client.capabilities().of("Provenance").can("create")
+    except EhrFailure:
+        return False
+
+
+def _record(
+    sides: Sides, ids: Ids, known: Collision, decision: Take | Fields | Edited, actor: str, *, push: bool
+) -> None:
+    """A Provenance of the decision: what it was about, who took it, and when (R4 Provenance)."""
+    current = versions.current(ids.tx, ids.connection, known.type, known.id)
+    if current is None or current.deleted:
+        return
+    how = decision if isinstance(decision, str) else "fields" if isinstance(decision, Fields) else "edited"
+    made: Resource = {
+        "resourceType": "Provenance",
+        "id": ids.new_id(),
+        "target": [{"reference": f"{known.type}/{known.id}"}],
+        "recorded": instant(ids.now),
+        "activity": {"text": f"Resolved a conflict of two edits: {how}"},
+        "agent": [{"who": {"display": actor}}],
+    }
+    origin = Origin(actor=actor, request_id="", source="api", push=push)
+    change = Change("create", "Provenance", str(made["id"]), made)
+    commit(ids.tx, ids.connection, [change], now=ids.now, origin=origin, base=ids.border.our_base)
 
 
 def _take_theirs(sides: Sides, ids: Ids, known: Collision, link: Link, actor: str) -> None:

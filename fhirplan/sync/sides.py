@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from fhirplan.catalog import CATALOG, ResourceSpec
 from fhirplan.ehr.client import EhrClient, client
+from fhirplan.ehr.vendors import vendor_of
+from fhirplan.ehr.vendors.vendor import Vendor
 from fhirplan.errors import Issue
 from fhirplan.fhir.codec import Resource
+from fhirplan.merge.policy import Policy, Winner
 from fhirplan.settings import DEFAULT_CONNECTION, Connection
 from fhirplan.store.engine import Database, Transaction
+from fhirplan.sync.absorb import Merging
 from fhirplan.sync.identity import Border, Ids
 from fhirplan.sync.presence import Presence
 
@@ -39,6 +44,17 @@ class Sides:
     worker: str
     timeout: float = 20.0
     presence: Presence | None = None
+    policy: Policy = field(default_factory=Policy)
+    chosen_vendor: str = ""
+
+    def vendor(self) -> Vendor:
+        """Whose EHR it is: as the settings say, else as it says itself. Raises EhrFailure when it does not answer."""
+        return vendor_of(self.client.capabilities().software, self.chosen_vendor)
+
+    @property
+    def merging(self) -> Merging:
+        """How edits of both sides are merged on this connection."""
+        return Merging(self.policy, self.validate)
 
     def ids(self, tx: Transaction) -> Ids:
         """The pairs of ids, inside one transaction."""
@@ -80,4 +96,17 @@ def open_sides(
         worker=worker,
         timeout=connection.ehr_timeout,
         presence=presence,
+        policy=_policy(connection),
+        chosen_vendor=connection.ehr_vendor,
     )
+
+
+def _policy(connection: Connection) -> Policy:
+    paths: dict[str, Winner] = {}
+    for line in connection.merge_paths:
+        path, _, winner = line.partition("=")
+        paths[path.strip()] = _WINNERS[winner.strip()]
+    return Policy(_WINNERS[connection.merge_policy], paths)
+
+
+_WINNERS: Final[Mapping[str, Winner]] = {"ehr": "ehr", "ours": "ours", "newest": "newest", "ask": "ask"}

@@ -24,9 +24,10 @@ class Through:
 
     def __call__(self, connection: str, type_: str, id_: str) -> Mapping[str, Any]:
         """The receipt of one resource's newest version: its state is sent, waiting, parked or conflict."""
-        return dataclasses.asdict(push_now(self._sides(connection), type_, id_))
+        return dataclasses.asdict(push_now(self.sides(connection), type_, id_))
 
-    def _sides(self, connection: str) -> Sides:
+    def sides(self, connection: str) -> Sides:
+        """The sides of a connection in this thread."""
         known: dict[tuple[int, str], Sides] = self._mine.__dict__.setdefault("sides", {})
         key = os.getpid(), connection
         if key not in known:

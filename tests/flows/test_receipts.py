@@ -66,17 +66,18 @@ def test_a_change_the_ehr_does_not_take_is_kept_here_and_said(
     clinic: Any, ours: Any, make: Any, monkeypatch: Any
 ) -> None:
     clinic.put(make.patient())
-    clinic.put(make.goal())
     ours.sync()
     known = ours.sides.client.capabilities()
-    frozen = dataclasses.replace(known.types["Goal"], interactions=frozenset({"read", "search-type"}))
-    monkeypatch.setattr(ours.sides.client, "_known", dataclasses.replace(known, types={**known.types, "Goal": frozen}))
-    ours.edit("Goal", "g1", description={"text": "Ours"})
+    frozen = dataclasses.replace(known.types["Patient"], interactions=frozenset({"read", "search-type"}))
+    monkeypatch.setattr(
+        ours.sides.client, "_known", dataclasses.replace(known, types={**known.types, "Patient": frozen})
+    )
+    ours.edit("Patient", "p1", gender="female")
     assert ours.sync().parked == 1
-    (receipt,) = ours.receipts("Goal", "g1")
+    (receipt,) = ours.receipts("Patient", "p1")
     assert (receipt.state, receipt.route) == ("parked", "none")
     assert "kept here only" in said(receipt)
-    assert ours.get("Goal", "g1")["description"]["text"] == "Ours"
+    assert ours.get("Patient", "p1")["gender"] == "female"
 
 
 @pytest.mark.parametrize(
