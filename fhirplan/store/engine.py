@@ -93,17 +93,22 @@ class Transaction:
 class _Kept:
     """What one thread keeps between transactions."""
 
-    __slots__ = ("driver", "lock", "open")
+    __slots__ = ("closed", "driver", "lock", "open", "using")
 
     def __init__(self, driver: Any, lock: sqlite.WriterLock | None) -> None:
         self.driver = driver
         self.lock = lock
         self.open: Transaction | None = None
+        # Held while a transaction runs: a connection that another thread closes under a statement ends the process.
+        self.using = threading.RLock()
+        self.closed = False
 
     def close(self) -> None:
-        self.driver.close()
-        if self.lock is not None:
-            self.lock.close()
+        with self.using:
+            self.closed = True
+            self.driver.close()
+            if self.lock is not None:
+                self.lock.close()
 
 
 class Database:
@@ -151,6 +156,7 @@ class Database:
         if kept.open is not None:
             yield kept.open
             return
+        kept = self._taken()
         made = kept.open = Transaction(self, kept.driver, writing=False)
         try:
             kept.driver.execute(_BEGIN_READ[self.dialect])
@@ -160,6 +166,7 @@ class Database:
                 kept.driver.execute("ROLLBACK")
         finally:
             kept.open = None
+            kept.using.release()
 
     @contextmanager
     def write(self) -> Iterator[Transaction]:
@@ -170,10 +177,11 @@ class Database:
         kept = self._mine()
         if kept.open is not None:
             raise RuntimeError("a transaction is already open in this thread")
+        kept = self._taken()
         made = Transaction(self, kept.driver, writing=True)
-        if kept.lock is not None:
-            kept.lock.take()
         try:
+            if kept.lock is not None:
+                kept.lock.take()
             kept.driver.execute(_BEGIN_WRITE[self.dialect])
             kept.open = made
             try:
@@ -191,6 +199,7 @@ class Database:
             kept.open = None
             if kept.lock is not None:
                 kept.lock.release()
+            kept.using.release()
         made._committed()
 
     def checkpoint(self) -> int:
@@ -212,12 +221,21 @@ class Database:
         return max(int(logged) - int(copied), 0)
 
     def close(self) -> None:
-        """Closes the connections of all threads of this process; the next use opens new ones."""
+        """Closes the connections of all threads of this process once none is in use; the next use opens new ones."""
         self._leave_parents()
         with self._opening:
             kept, self._kept = self._kept, {}
         for item in kept.values():
             item.close()
+
+    def _taken(self) -> _Kept:
+        """This thread's connection, which nobody closes until its ``using`` is released."""
+        while True:
+            kept = self._mine()
+            kept.using.acquire()
+            if not kept.closed:
+                return kept
+            kept.using.release()
 
     def _mine(self) -> _Kept:
         if self._pid != os.getpid():

@@ -142,3 +142,27 @@ def test_a_file_that_is_no_database_is_named(tmp_path):
     with pytest.raises(Misconfigured) as refused, Database.open(f"sqlite:///{path}").read():
         pass
     assert str(path) in refused.value.text
+
+
+def test_closing_waits_for_the_transactions_of_other_threads(tmp_path):
+    database = Database.open(f"sqlite:///{tmp_path / 'closed.db'}")
+    database.migrate()
+    inside, failures = threading.Event(), []
+
+    def work():
+        for _ in range(200):
+            try:
+                with database.read() as tx:
+                    inside.set()
+                    tx.all(ALL)
+            except (sqlite3.Error, RuntimeError) as error:
+                failures.append(error)
+
+    workers = [threading.Thread(target=work) for _ in range(4)]
+    for worker in workers:
+        worker.start()
+    inside.wait(10)
+    while any(worker.is_alive() for worker in workers):
+        database.close()
+    database.close()
+    assert failures == []
