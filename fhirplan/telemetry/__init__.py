@@ -38,7 +38,6 @@ def configure(level: str = "info", format: str = "json") -> None:
         ],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
         logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _StandardError())),
-        cache_logger_on_first_use=True,
     )
     logging.getLogger("urllib3").setLevel(logging.ERROR)
 
