@@ -5,7 +5,10 @@ BIN := $(VENV)/bin
 PORT ?= 8080
 EHR_PORT ?= 8081
 ONCE ?=
-AS ?= open
+# make itself knows AS as the assembler.
+ifneq ($(filter default undefined,$(origin AS)),)
+AS := open
+endif
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check lint types contracts docs bench soak fuzz clean
