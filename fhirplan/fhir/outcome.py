@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
-from fhirplan.errors import Issue
-from fhirplan.fhir.codec import Resource
+from fhirplan.errors import FhirplanError, Issue
+from fhirplan.fhir.codec import Resource, dumps, loads
 
 RULE_SYSTEM: Final = "http://fhirplan.dev/fhir/CodeSystem/cm-rule"
+PATCH: Final = "http://fhirplan.dev/fhir/StructureDefinition/suggested-patch"
+"""The extension of an issue whose repair is certain; its valueString is a JSON Patch (RFC 6902) of the resource."""
 _SOURCE: Final = "http://hl7.org/fhir/StructureDefinition/operationoutcome-issue-source"
 _LINE: Final = "http://hl7.org/fhir/StructureDefinition/operationoutcome-issue-line"
 _COLUMN: Final = "http://hl7.org/fhir/StructureDefinition/operationoutcome-issue-col"
@@ -32,6 +34,8 @@ def _issue(item: Issue) -> dict[str, Any]:
     if item.line:
         extensions.append({"url": _LINE, "valueInteger": item.line})
         extensions.append({"url": _COLUMN, "valueInteger": item.column})
+    if item.patch:
+        extensions.append({"url": PATCH, "valueString": dumps(list(item.patch)).decode()})
     if extensions:
         made["extension"] = extensions
     made["severity"] = item.severity
@@ -55,13 +59,43 @@ def issues(resource: Any) -> tuple[Issue, ...]:
 
 
 def _read(item: dict[str, Any]) -> Issue:
-    details = item.get("details")
-    text = details.get("text") if isinstance(details, dict) else None
+    told = item.get("details")
+    details: dict[str, Any] = told if isinstance(told, dict) else {}
     expression = item.get("expression")
     severity = item.get("severity")
+    extras = {
+        one.get("url"): one.get("valueString", one.get("valueInteger"))
+        for one in item.get("extension") or ()
+        if isinstance(one, dict)
+    }
+    line, column = extras.get(_LINE), extras.get(_COLUMN)
     return Issue(
         severity if severity in _SEVERITIES else "error",
         str(item.get("code") or "processing"),
-        str(text or item.get("diagnostics") or "No reason was given."),
+        str(details.get("text") or item.get("diagnostics") or "No reason was given."),
         str(expression[0]) if isinstance(expression, list) and expression else "",
+        _rule(details.get("coding")),
+        str(extras.get(_SOURCE) or ""),
+        line if isinstance(line, int) else 0,
+        column if isinstance(column, int) else 0,
+        _patch(extras.get(PATCH)),
     )
+
+
+def _rule(codings: Any) -> str:
+    """The key of the rule, where one of ours is named."""
+    held = codings if isinstance(codings, list) else []
+    return next(
+        (str(one.get("code") or "") for one in held if isinstance(one, dict) and one.get("system") == RULE_SYSTEM), ""
+    )
+
+
+def _patch(text: Any) -> tuple[dict[str, Any], ...]:
+    """The JSON Patch that an extension holds; none where it holds something else, for somebody else wrote it."""
+    if not isinstance(text, str):
+        return ()
+    try:
+        steps = loads(text)
+    except FhirplanError:
+        return ()
+    return tuple(one for one in steps if isinstance(one, dict)) if isinstance(steps, list) else ()

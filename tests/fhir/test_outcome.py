@@ -42,3 +42,19 @@ def test_an_outcome_of_somebody_else_is_read_and_nonsense_gives_none():
     ) == (Issue("error", "x", "No."),)
     assert issues({"resourceType": "OperationOutcome", "issue": [{}]})[0].severity == "error"
     assert issues("<html>") == issues({"resourceType": "Patient"}) == issues({"resourceType": "OperationOutcome"}) == ()
+
+
+def test_what_is_written_is_read_back_whole():
+    patch = ({"op": "replace", "path": "/target/0/dueDate", "value": "2026-03-01"},)
+    found = Issue("warning", "value", "No date.", "Goal.target[0].due", "cm-gl-4", "http://p.example", 3, 7, patch)
+    assert issues(outcome([found])) == (found,)
+
+
+def test_a_patch_that_somebody_else_made_of_nonsense_is_left_out():
+    made = outcome([Issue("error", "value", "No.", patch=({"op": "remove", "path": "/x"},))])
+    for text in ("{", '"x"', "[1]", 5, None):
+        made["issue"][0]["extension"][-1]["valueString"] = text
+        assert issues(made)[0].patch == ()
+    made["issue"][0]["extension"] = ["x"]
+    made["issue"][0]["details"] = "x"
+    assert issues(made)[0].text == "No reason was given."
