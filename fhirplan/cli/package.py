@@ -15,7 +15,8 @@ from fhirplan.errors import FhirplanError
 from fhirplan.fhir import codec
 from fhirplan.settings import profiles_folder
 from fhirplan.validation.definitions import Definitions
-from fhirplan.validation.snapshot import Snapshots, elements_of
+from fhirplan.validation.snapshot import Snapshots
+from fhirplan.validation.snapshot_elements import elements_of
 
 NAME: Final = "dev.fhirplan.case-management"
 CANONICAL: Final = "http://fhirplan.dev/fhir"

@@ -8,12 +8,12 @@ from typing import Any
 
 from fhirplan.fhir import structure
 from fhirplan.validation import matching
+from fhirplan.validation.discriminators import Content, Item
 from fhirplan.validation.findings import Findings, Place, shown
 from fhirplan.validation.invariants import REPORTED_AT, Rule
 from fhirplan.validation.natives import KEYS
 from fhirplan.validation.references import resolve
-from fhirplan.validation.slicing import Content, Item
-from fhirplan.validation.snapshot import Node
+from fhirplan.validation.tree import Node
 
 
 def fixed(element: dict[str, Any], said: dict[str, Any], node: Node, type_: str, url: str) -> list[Content]:

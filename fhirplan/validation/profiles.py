@@ -6,21 +6,20 @@ slices); an element that says nothing more costs nothing. Findings carry the pro
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Final
 
 from fhirplan.fhir import structure
-from fhirplan.validation import bindings, element_rules, slicing
+from fhirplan.validation import bindings, element_rules, occurrence, slicing
 from fhirplan.validation.definitions import Definitions
+from fhirplan.validation.discriminators import Content, Item, extension_url
 from fhirplan.validation.findings import Check, Findings, Place, Scope
-from fhirplan.validation.invariants import Rule
 from fhirplan.validation.invariants import run as run_invariants
-from fhirplan.validation.references import ANY, canonical_check, refused, resolve
+from fhirplan.validation.profile_targets import reference
+from fhirplan.validation.references import ANY, canonical_check
 from fhirplan.validation.slices import Slice, slicer
-from fhirplan.validation.slicing import Content, Item
-from fhirplan.validation.snapshot import BadProfile, Node, Snapshots, type_tree, unusable
+from fhirplan.validation.snapshot import Snapshots
+from fhirplan.validation.tree import BadProfile, Node, type_tree, unusable
 
-Presence = Callable[[dict[str, Any], Place, Findings], None]
 MOST_QUIET: Final = 12
 _EXTENSIONS: Final = frozenset({"extension", "modifierExtension"})
 
@@ -46,7 +45,7 @@ class Profiles:
         url = canonical.partition("|")[0]
         try:
             tree = self.snapshots.tree(canonical)
-            return _runner(self._content(tree, self._base(tree.name), "", url))
+            return occurrence.runner(self._content(tree, self._base(tree.name), "", url))
         except (TypeError, ValueError, KeyError, AttributeError, LookupError, RecursionError) as error:
             why = f"its elements make no sense ({type(error).__name__})."
             raise unusable(url, why) from None
@@ -120,23 +119,17 @@ class Profiles:
             )
             if bound is not None:
                 restated = True
-                made.append(_valued(bound))
-        if restated and _recommended(node):
-            made.append(_governed)
+                made.append(occurrence.valued(bound))
+        if restated and occurrence.recommended(node):
+            made.append(occurrence.governed)
         made += self._types(node, above, code, url)
         rules = element_rules.invariants(element, said, code, url)
         if rules:
-            made.append(_deferred(rules, url))
+            made.append(occurrence.deferred(rules, url))
         inner = self._inner(node, above, code, url)
         if inner:
-            made.append(_members(inner))
+            made.append(occurrence.members(inner))
         return made
-
-    def _bound(self, binding: dict[str, Any], code: str, url: str) -> Check | None:
-        if not binding.get("valueSet"):
-            return None
-        strength, largest = str(binding.get("strength")), element_rules.largest(binding)
-        return bindings.check(self.terminology, strength, str(binding["valueSet"]), code, url, largest)
 
     def _types(self, node: Node, above: Node | None, code: str, url: str) -> list[Content]:
         """The checks of targets and type profiles."""
@@ -147,61 +140,18 @@ class Profiles:
             return made
         targets = tuple(str(one) for one in chosen.get("targetProfile") or ())
         if code == "Reference" and targets and list(targets) != list(known.get("targetProfile") or ()):
-            made.append(self._reference(targets, url))
+            made.append(reference(targets, url, self))
         aggregation = chosen.get("aggregation")
         if code == "Reference" and isinstance(aggregation, list) and aggregation:
             made.append(element_rules.aggregated(frozenset(map(str, aggregation)), url))
         if code == "canonical" and targets and list(targets) != list(known.get("targetProfile") or ()):
             named = canonical_check(self.definitions, targets, url)
             if named is not None:
-                made.append(_valued(named))
+                made.append(occurrence.valued(named))
         profiles = [str(one) for one in chosen.get("profile") or ()]
         if profiles and profiles != list(known.get("profile") or ()) and node.stem not in _EXTENSIONS:
             made.append(self._profiled(profiles, node, url))
         return made
-
-    def _reference(self, targets: tuple[str, ...], url: str) -> Content:
-        names: set[str] = set()
-        for target in targets:
-            name = self.type_of(target)
-            names.add(name or "Resource")
-        allowed = None if names & ANY else frozenset(names)
-        narrowed = [one for one in targets if not structure.kind(one.removeprefix(structure.CORE))]
-
-        def checked(item: Item, findings: Findings) -> None:
-            value, place, _ = item
-            if type(value) is not dict:
-                return
-            text = value.get("reference")
-            name = target_type(value, findings)
-            if name and allowed is not None and name not in allowed:
-                refused(name, allowed, place, findings, url)
-            elif narrowed and type(text) is str and findings.quiet < 2:
-                self._target(text, name, targets, place, findings, url)
-
-        return checked
-
-    def _target(
-        self, text: str, name: str, targets: tuple[str, ...], place: Place, findings: Findings, url: str
-    ) -> None:
-        """A target that is here (contained or in the Bundle) conforms to one of the profiles asked for."""
-        target = resolve(text, findings.scope)
-        if target is None or target is findings.scope.root:
-            return
-        candidates = [one for one in targets if self.type_of(one) == name]
-        if not candidates or any(structure.kind(one.removeprefix(structure.CORE)) for one in candidates):
-            return
-        if all(self.conforms(one, target, place, findings) is False for one in candidates):
-            asked = " or ".join(candidates)
-            # In a Bundle the target may be shown in part and checked whole elsewhere.
-            findings.add(
-                "error" if text.startswith("#") else "warning",
-                "structure",
-                f"The {name} this points to does not conform to {asked}. Correct it or point elsewhere.",
-                place,
-                "cm-ref",
-                url,
-            )
 
     def _profiled(self, profiles: list[str], node: Node, url: str) -> Content:
         def checked(item: Item, findings: Findings) -> None:
@@ -215,9 +165,7 @@ class Profiles:
 
         return checked
 
-    def _inner(self, node: Node, above: Node | None, code: str, url: str) -> list[Presence]:
-        if node.children is None and not node.element.get("contentReference"):
-            return []
+    def _inner(self, node: Node, above: Node | None, code: str, url: str) -> list[occurrence.Presence]:
         if node.children is None:
             return []
         known: dict[str, Node] = {}
@@ -225,14 +173,14 @@ class Profiles:
             known = {one.name: one for one in self.children_of(above, code)}
             if not known and structure.kind(code):
                 known = {one.name: one for one in self.children_of(type_tree(code))}
-        made: list[Presence] = []
+        made: list[occurrence.Presence] = []
         for child in node.children:
             found = self._presence(child, known.get(child.name), url)
             if found is not None:
                 made.append(found)
         return made
 
-    def _presence(self, node: Node, above: Node | None, url: str) -> Presence | None:
+    def _presence(self, node: Node, above: Node | None, url: str) -> occurrence.Presence | None:
         """The check of how often an element occurs, and of each occurrence."""
         if node.origin == ("Extension", "url"):
             return None  # it is by its url that an extension came to be checked against this
@@ -241,44 +189,7 @@ class Profiles:
         sliced = self._sliced(node, url)
         if not least and most < 0 and not contents and sliced is None and refusal is None:
             return None
-        name, choice = node.stem, node.name.endswith("[x]")
-        names = _choice_names(node, above) if choice else {}
-        under = "_" + name
-
-        def items_of(owner: dict[str, Any], place: Place) -> list[Item]:
-            if choice:
-                return [(owner[key], (place, name, -1), names[key]) for key in owner if key in names]
-            value = owner.get(name)
-            if type(value) is list:
-                return [(one, (place, name, index), "") for index, one in enumerate(value) if one is not None]
-            return [] if value is None else [(value, (place, name, -1), "")]
-
-        def present(owner: dict[str, Any], place: Place, findings: Findings) -> None:
-            if not choice:
-                value = owner.get(name)
-                if value is None:
-                    if least and under not in owner:
-                        element_rules.missing(name, least, place, findings, url)
-                    elif sliced is not None and under not in owner:
-                        sliced([], (place, name, -1), findings)
-                    return
-            items = items_of(owner, place)
-            count = len(items)
-            if count < least and not (count == 0 and _only_extended(owner, name, choice)):
-                element_rules.missing(name, least, place, findings, url, count)
-            elif 0 <= most < count:
-                element_rules.too_many(name, count, most, place, findings, url)
-            if refusal is not None:
-                for item in items:
-                    refusal(item, findings)
-            if contents:
-                for item in items:
-                    for check in contents.get(item[2], ()):
-                        check(item, findings)
-            if sliced is not None:
-                sliced(items, (place, name, -1), findings)
-
-        return present
+        return occurrence.occurrences(node, above, url, (least, most), contents, refusal, sliced)
 
     def _by_type(self, node: Node, above: Node | None, url: str) -> tuple[dict[str, list[Content]], Content | None]:
         """The content checks per type ("" where the name does not tell it), and the check of the type itself."""
@@ -305,7 +216,7 @@ class Profiles:
         refusal = element_rules.choice_types(frozenset(allowed), url) if allowed and set(known) - set(allowed) else None
         return contents, refusal
 
-    def _sliced(self, node: Node, url: str) -> Callable[[list[Item], Place, Findings], None] | None:
+    def _sliced(self, node: Node, url: str) -> occurrence.Sliced | None:
         if not node.slices:
             return None
         slicing_ = node.element.get("slicing")
@@ -325,12 +236,17 @@ class Profiles:
             return None
         whole = len(made) == len(node.slices)
         return slicer(
-            node, made, str(slicing_.get("rules", "open")) if whole else "open", slicing_, url, _recommended(node)
+            node,
+            made,
+            str(slicing_.get("rules", "open")) if whole else "open",
+            slicing_,
+            url,
+            occurrence.recommended(node),
         )
 
     def _slice_test(self, node: Node, one: Node, slicing_: dict[str, Any]) -> slicing.Test | None:
         if node.stem in _EXTENSIONS:
-            wanted = slicing.extension_url(one, self)
+            wanted = extension_url(one, self)
             if wanted:
                 return lambda item, findings: type(item[0]) is dict and item[0].get("url") == wanted
         listed = slicing_.get("discriminator")
@@ -350,75 +266,3 @@ class Profiles:
             return first(item, findings) and second(item, findings)
 
         return both
-
-
-def target_type(value: dict[str, Any], findings: Findings) -> str:
-    """The type a Reference points to, "" where it does not tell; says nothing about its form."""
-    text = value.get("reference")
-    if type(text) is str:
-        for part in reversed(text.partition("/_history/")[0].split("/")[-2:]):
-            if part in structure.resource_types():
-                return part
-        target = resolve(text, findings.scope)
-        if target is not None:
-            return str(target.get("resourceType") or "")
-    stated = value.get("type")
-    return stated if type(stated) is str and stated in structure.resource_types() else ""
-
-
-def _recommended(node: Node) -> bool:
-    """Whether R4 only recommends the codes of an element, so that a profile may say which are meant."""
-    definition = structure.definition(node.origin[0]) if node.origin[0] else None
-    plain = definition.by_path.get(node.origin[1]) if definition is not None else None
-    return plain is not None and plain.binding is not None and plain.binding.strength != "required"
-
-
-def _governed(item: Item, findings: Findings) -> None:
-    """Notes that a profile says which codes are meant here."""
-    findings.governed.append(item[1])
-
-
-def _runner(contents: list[Content]) -> Check:
-    def check(value: Any, place: Place, findings: Findings) -> None:
-        item = (value, place, "")
-        for one in contents:
-            one(item, findings)
-
-    return check
-
-
-def _members(inner: list[Presence]) -> Content:
-    def check(item: Item, findings: Findings) -> None:
-        value, place, _ = item
-        if type(value) is dict:
-            for one in inner:
-                one(value, place, findings)
-
-    return check
-
-
-def _valued(bound: Check) -> Content:
-    def check(item: Item, findings: Findings) -> None:
-        bound(item[0], item[1], findings)
-
-    return check
-
-
-def _deferred(rules: list[Rule], url: str) -> Content:
-    def check(item: Item, findings: Findings) -> None:
-        findings.scope.later.append((rules, item[0], item[1], url))
-
-    return check
-
-
-def _choice_names(node: Node, above: Node | None) -> dict[str, str]:
-    codes = [str(one.get("code", "")) for one in (above.types if above is not None else [])]
-    codes += [str(one.get("code", "")) for one in node.types]
-    return {node.stem + code[:1].upper() + code[1:]: code for code in codes if code}
-
-
-def _only_extended(owner: dict[str, Any], name: str, choice: bool) -> bool:
-    """Whether a primitive has extensions only, which counts as present."""
-    if not choice:
-        return "_" + name in owner
-    return any(key.startswith("_" + name) for key in owner)

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from fhirplan.validation import element_rules, matching, repairs, slicing
+from fhirplan.validation.discriminators import Content, Item
 from fhirplan.validation.findings import Findings, Place, expression
-from fhirplan.validation.slicing import Content, Item
-from fhirplan.validation.snapshot import Node
+from fhirplan.validation.tree import Node
 
 
 class Slice:

@@ -2,54 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
-from typing import Any, Final, Protocol
+from typing import Any
 
 from fhirplan.fhir import structure
 from fhirplan.validation import bindings, matching
-from fhirplan.validation.findings import Findings, Place
-from fhirplan.validation.references import resolve
-from fhirplan.validation.snapshot import BadProfile, Node
+from fhirplan.validation.discriminators import Compiler, Item, Unknown, children, nodes_at, reach_of, steps
+from fhirplan.validation.findings import Findings
+from fhirplan.validation.tree import Node
 
-Item = tuple[Any, Place, str]
-"""A value, its place, and the type its JSON name tells ("" where it tells none)."""
 Test = Callable[[Item, Findings], bool | None]
 """Whether an item belongs to a slice; None where that cannot be told."""
-Content = Callable[[Item, Findings], None]
-"""Says what is wrong with one value of an element."""
-_STEP: Final = re.compile(r"\.?(?:(\$this)|(resolve|ofType|extension)\(([^)]*)\)|([A-Za-z]\w*)(?:\[x\])?)")
-
-
-class Compiler(Protocol):
-    """What slicing asks of the profile compiler."""
-
-    terminology: bindings.Terminology
-
-    def children_of(self, node: Node, type_: str = "") -> list[Node]:
-        """The children of a node."""
-
-    def tree(self, canonical: str) -> Node:
-        """The tree of a profile; raises BadProfile."""
-
-    def conforms(self, url: str, value: Any, place: Place, findings: Findings) -> bool | None:
-        """Whether a value conforms to a profile; None where the profile is not here."""
-
-
-def steps(path: str) -> list[tuple[str, str]] | None:
-    """A discriminator's path as (kind, argument) steps: child, resolve, ofType, extension; None when it is no such."""
-    made: list[tuple[str, str]] = []
-    position = 0
-    while position < len(path):
-        found = _STEP.match(path, position)
-        if found is None:
-            return None
-        position = found.end()
-        if found[4]:
-            made.append(("child", found[4]))
-        elif found[2]:
-            made.append((found[2], found[3].strip("'\" ")))
-    return made
+Wanted = Callable[[Any], bool | None]
+"""Whether a value is what tells a slice's items from others; None where that cannot be told."""
 
 
 def test_of(slice_: Node, discriminators: list[dict[str, Any]], compiler: Compiler) -> Test | None:
@@ -91,8 +56,8 @@ def _together(made: list[Test], certain: list[Test]) -> Test | None:
 
 
 def _test(slice_: Node, kind: str, path: list[tuple[str, str]], compiler: Compiler) -> Test | None:
-    nodes = _nodes(slice_, path, compiler)
-    reach = _reach(path)
+    nodes = nodes_at(slice_, path, compiler)
+    reach = reach_of(path)
     if kind in ("value", "pattern"):
         wanted = _wanted(nodes, compiler)
         return _any(reach, wanted) if wanted is not None else None
@@ -101,142 +66,12 @@ def _test(slice_: Node, kind: str, path: list[tuple[str, str]], compiler: Compil
     if kind == "type":
         return _of_type(nodes, reach)
     if kind == "profile":
-        before = _nodes(slice_, path[:-1], compiler) if path and path[-1][0] == "resolve" else nodes
+        before = nodes_at(slice_, path[:-1], compiler) if path and path[-1][0] == "resolve" else nodes
         return _of_profile(before, reach, compiler)
     return None
 
 
-def _nodes(node: Node, path: list[tuple[str, str]], compiler: Compiler) -> list[Node]:
-    """The nodes of the slice's tree that a path leads to."""
-    at = [node]
-    for kind, argument in path:
-        following: list[Node] = []
-        for one in at:
-            if kind == "child":
-                for child in compiler.children_of(one):
-                    if child.stem == argument:
-                        following.extend(_imposed(one, child) or [child, *child.slices])
-            elif kind == "extension":
-                for child in compiler.children_of(one):
-                    if child.name == "extension":
-                        following.extend(s for s in child.slices if _extension_url(s, compiler) == argument)
-            elif kind == "resolve":
-                following.extend(_targets(one, compiler))
-            else:
-                following.append(one)
-        at = following
-    return at
-
-
-def _imposed(node: Node, child: Node) -> list[Node]:
-    """A child with what its parent's fixed value or pattern says of it; empty when that says nothing."""
-    found = matching.fixed_value(node.element) or matching.pattern_value(node.element)
-    if found is None or not isinstance(found[1], dict) or child.name not in found[1]:
-        return []
-    value = found[1][child.name]
-    made = []
-    for one in value if isinstance(value, list) else [value]:
-        imposed = child.copy()
-        imposed.element["patternValue"] = one
-        made.append(imposed)
-    return made
-
-
-def _targets(node: Node, compiler: Compiler) -> list[Node]:
-    made = []
-    for type_ in node.types:
-        for target in type_.get("targetProfile") or ():
-            try:
-                made.append(compiler.tree(target))
-            except BadProfile:
-                continue
-    return made
-
-
-def _extension_url(slice_: Node, compiler: Compiler) -> str:
-    """The url of the extension a slice is for."""
-    for child in slice_.children or ():
-        if child.name == "url":
-            found = matching.fixed_value(child.element)
-            if found is not None:
-                return str(found[1])
-    for type_ in slice_.types:
-        for profile in type_.get("profile") or ():
-            return str(profile).partition("|")[0]
-    return ""
-
-
-def extension_url(slice_: Node, compiler: Compiler) -> str:
-    """The url that the members of an extension slice have, "" when the slice does not say."""
-    return _extension_url(slice_, compiler)
-
-
-def _reach(path: list[tuple[str, str]]) -> Callable[[Item, Findings], list[Item]]:
-    """The values a path leads to from an item."""
-    if not path:
-        return lambda item, findings: [item]
-
-    def reach(item: Item, findings: Findings) -> list[Item]:
-        at = [item]
-        for kind, argument in path:
-            following: list[Item] = []
-            for value, place, type_ in at:
-                if type(value) is _Unknown:
-                    following.append((value, place, type_))  # what is inside it is not known either
-                elif kind == "child":
-                    following.extend(children(value, argument, place))
-                elif kind == "extension":
-                    following.extend(
-                        one
-                        for one in children(value, "extension", place)
-                        if type(one[0]) is dict and one[0].get("url") == argument
-                    )
-                elif kind == "resolve":
-                    text = value.get("reference") if type(value) is dict else value
-                    target = resolve(text, findings.scope) if type(text) is str else None
-                    if target is not None:
-                        following.append((target, place, str(target.get("resourceType", ""))))
-                    else:
-                        following.append((_Unknown(text, value), place, ""))
-                elif type_ in ("", argument):
-                    following.append((value, place, type_))
-            at = following
-        return at
-
-    return reach
-
-
-class _Unknown:
-    """The target of a reference that is not here; its type may be told by the url."""
-
-    def __init__(self, text: Any, reference: Any) -> None:
-        parts = text.split("/") if isinstance(text, str) else []
-        known = [one for one in parts if one in structure.resource_types()]
-        stated = reference.get("type") if isinstance(reference, dict) else None
-        self.type = known[-1] if known else (stated if isinstance(stated, str) else "")
-
-
-def children(value: Any, name: str, place: Place) -> list[Item]:
-    """The children of a value by FHIRPath name; a choice's type comes with it."""
-    if type(value) is not dict:
-        return []
-    found = value.get(name)
-    if found is not None:
-        if type(found) is list:
-            return [(one, (place, name, index), "") for index, one in enumerate(found)]
-        return [(found, (place, name, -1), "")]
-    size = len(name)
-    for key, item in value.items():
-        if key.startswith(name) and key[size : size + 1].isupper():
-            code = key[size:]
-            low = code[0].lower() + code[1:]
-            type_ = low if structure.kind(low) == "primitive-type" else code
-            if structure.kind(type_):
-                return [(item, (place, name, -1), type_)]
-    return []
-
-
-def _wanted(nodes: list[Node], compiler: Compiler) -> Callable[[Any], bool | None] | None:
+def _wanted(nodes: list[Node], compiler: Compiler) -> Wanted | None:
     """What a value at the discriminator must be: fixed, a pattern, in a value set, or what its parts must be."""
     made = [test for node in nodes if (test := wanted_of(node, compiler, 0)) is not None]
     if not made:
@@ -244,7 +79,7 @@ def _wanted(nodes: list[Node], compiler: Compiler) -> Callable[[Any], bool | Non
     return made[0] if len(made) == 1 else _either(made)
 
 
-def _either(tests: list[Callable[[Any], bool | None]]) -> Callable[[Any], bool | None]:
+def _either(tests: list[Wanted]) -> Wanted:
     def test(value: Any) -> bool | None:
         answers = [one(value) for one in tests]
         return True if True in answers else None if None in answers else False
@@ -252,7 +87,7 @@ def _either(tests: list[Callable[[Any], bool | None]]) -> Callable[[Any], bool |
     return test
 
 
-def wanted_of(node: Node, compiler: Compiler, depth: int) -> Callable[[Any], bool | None] | None:
+def wanted_of(node: Node, compiler: Compiler, depth: int) -> Wanted | None:
     """The test of one node's value; None where the node says nothing that tells values apart."""
     fixed = matching.fixed_value(node.element)
     if fixed is not None:
@@ -272,7 +107,7 @@ def wanted_of(node: Node, compiler: Compiler, depth: int) -> Callable[[Any], boo
     return None
 
 
-Part = tuple[str, Callable[[Any], bool | None]]
+Part = tuple[str, Wanted]
 
 
 def _parts(node: Node, compiler: Compiler, depth: int) -> list[Part]:
@@ -311,11 +146,11 @@ def _all_parts(parts: list[Part], value: Any) -> bool | None:
     return answer
 
 
-def _any(reach: Callable[[Item, Findings], list[Item]], wanted: Callable[[Any], bool | None]) -> Test:
+def _any(reach: Callable[[Item, Findings], list[Item]], wanted: Wanted) -> Test:
     def test(item: Item, findings: Findings) -> bool | None:
         unknown = False
         for value, _, _ in reach(item, findings):
-            if type(value) is _Unknown:
+            if type(value) is Unknown:
                 unknown = True
                 continue
             held = wanted(value)
@@ -337,7 +172,7 @@ def _exists(nodes: list[Node], reach: Callable[[Item, Findings], list[Item]]) ->
 
     def test(item: Item, findings: Findings) -> bool | None:
         found = reach(item, findings)
-        return None if any(type(value) is _Unknown for value, _, _ in found) else bool(found) is must
+        return None if any(type(value) is Unknown for value, _, _ in found) else bool(found) is must
 
     return test
 
@@ -351,7 +186,7 @@ def _of_type(nodes: list[Node], reach: Callable[[Item, Findings], list[Item]]) -
 
     def test(item: Item, findings: Findings) -> bool | None:
         for value, _, type_ in reach(item, findings):
-            if type(value) is _Unknown:
+            if type(value) is Unknown:
                 name = value.type
             elif type_:
                 name = type_
@@ -379,7 +214,7 @@ def _of_profile(nodes: list[Node], reach: Callable[[Item, Findings], list[Item]]
     def test(item: Item, findings: Findings) -> bool | None:
         answer: bool | None = False
         for value, place, _ in reach(item, findings):
-            if type(value) is _Unknown:
+            if type(value) is Unknown:
                 answer = None
                 continue
             for url in urls:

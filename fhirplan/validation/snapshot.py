@@ -1,71 +1,18 @@
 """Makes the full tree of a profile: from its snapshot, or from its differential laid over its base.
 
-The tree's nodes hold ElementDefinitions. Data types are grafted in only where a profile goes into them, so a tree
-stays as small as what it says.
+Data types are grafted in only where a profile goes into them, so a tree stays as small as what it says.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, Final
 
-from fhirplan.errors import InvalidResource, Issue
 from fhirplan.fhir import structure
 from fhirplan.validation.definitions import Definitions
+from fhirplan.validation.snapshot_elements import elements, from_elements, with_ids
+from fhirplan.validation.tree import BadProfile, Node, type_children, type_tree, unusable
 
 MOST_LEVELS: Final = 40
-MOST_NODES: Final = 200_000
-
-
-class Node:
-    """One element or slice of a profile. ``children`` is None until somebody looks inside."""
-
-    __slots__ = ("children", "element", "name", "origin", "slice", "slices")
-
-    def __init__(
-        self, name: str, element: dict[str, Any], slice_: str = "", origin: tuple[str, str] = ("", "")
-    ) -> None:
-        self.name = name
-        self.element = element
-        self.slice = slice_
-        self.children: list[Node] | None = None
-        self.slices: list[Node] = []
-        self.origin = origin
-
-    @property
-    def stem(self) -> str:
-        """The name without the ``[x]`` of a choice."""
-        return self.name.removesuffix("[x]")
-
-    @property
-    def types(self) -> list[dict[str, Any]]:
-        """The allowed types as ElementDefinition.type has them."""
-        found = self.element.get("type")
-        return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
-
-    def copy(self) -> Node:
-        """A deep copy that shares the values inside element definitions."""
-        made = Node(self.name, dict(self.element), self.slice, self.origin)
-        made.children = None if self.children is None else [one.copy() for one in self.children]
-        made.slices = [one.copy() for one in self.slices]
-        return made
-
-    def walk(self) -> Iterator[Node]:
-        """The node, its children, then its slices, in the order of a snapshot."""
-        yield self
-        for one in self.children or ():
-            yield from one.walk()
-        for one in self.slices:
-            yield from one.walk()
-
-
-class BadProfile(InvalidResource):
-    """A profile that cannot be used: its base is missing or leads back to itself, or its elements make no sense."""
-
-
-def unusable(url: str, why: str) -> BadProfile:
-    """The error that a profile cannot be used, and why."""
-    return BadProfile(Issue("error", "not-supported", f"The profile {url} cannot be used: {why}", profile=url))
 
 
 class Snapshots:
@@ -95,15 +42,15 @@ class Snapshots:
             definition = self._definitions.find("StructureDefinition", url)
         if definition is None:
             raise unusable(canonical, "it is not here. Add the package that has it.")
-        listed = _elements(definition, "snapshot")
+        listed = elements(definition, "snapshot")
         if len(listed) > 1 and not self._anew:
-            return _from_snapshot(listed, url)
+            return from_elements(listed, url)
         base = definition.get("baseDefinition")
         if not isinstance(base, str):
             raise unusable(url, "it names no base.")
         root = self.tree(base, (*under, canonical)).copy()
         shortcuts: list[tuple[Node, Node]] = []
-        for element in _with_ids(_elements(definition, "differential")):
+        for element in with_ids(elements(definition, "differential")):
             self._apply(root, element, url, shortcuts)
         _narrow(shortcuts)
         return root
@@ -119,7 +66,7 @@ class Snapshots:
         if isinstance(content, str) and node.origin[0]:
             source = structure.definition(node.origin[0])
             path = content.partition("#")[2].partition(".")[2]
-            return _type_children(node.origin[0], path) if source and path in source.by_path else []
+            return type_children(node.origin[0], path) if source and path in source.by_path else []
         types = node.types
         chosen = next((one for one in types if one.get("code") == type_), None) if type_ else None
         if chosen is None:
@@ -133,7 +80,7 @@ class Snapshots:
             except BadProfile:
                 pass  # an unknown data type profile narrows nothing we can see
         code = str(chosen.get("code", ""))
-        return _type_children(code, "") if structure.kind(code) else []
+        return type_children(code, "") if structure.kind(code) else []
 
     def _apply(self, root: Node, element: dict[str, Any], url: str, shortcuts: list[tuple[Node, Node]]) -> None:
         node = root
@@ -182,96 +129,6 @@ class Snapshots:
         return made
 
 
-def type_tree(name: str) -> Node:
-    """The tree of an R4 type."""
-    definition = structure.definition(name)
-    if definition is None:
-        raise LookupError(name)
-    root = Node(name, {"path": name, "min": 0, "max": "*"}, origin=(name, ""))
-    root.children = _type_children(name, "")
-    return root
-
-
-def _type_children(name: str, path: str) -> list[Node]:
-    definition = structure.definition(name)
-    if definition is None:
-        return []
-    made = []
-    for element in definition.children.get(path, ()):
-        node = Node(
-            element.path.rpartition(".")[2], element_definition(definition, element), origin=(name, element.path)
-        )
-        if element.path in definition.children:
-            node.children = _type_children(name, element.path)
-        made.append(node)
-    return made
-
-
-def element_definition(definition: structure.Definition, element: structure.Element) -> dict[str, Any]:
-    """An R4 element's facts in the form of an ElementDefinition."""
-    made: dict[str, Any] = {
-        "path": f"{definition.name}.{element.path}",
-        "min": element.least,
-        "max": "*" if element.most < 0 else str(element.most),
-        "base": {
-            "path": f"{definition.name}.{element.path}",
-            "min": element.least,
-            "max": "*" if element.most < 0 else str(element.most),
-        },
-    }
-    if element.content:
-        made["contentReference"] = f"#{definition.name}.{element.content}"
-    if element.types:
-        made["type"] = [_type(item) for item in element.types]
-    if element.longest:
-        made["maxLength"] = element.longest
-    if element.constraints:
-        made["constraint"] = [
-            {"key": one.key, "severity": one.severity, "human": one.human, "expression": one.expression}
-            for one in element.constraints
-        ]
-    if element.binding:
-        made["binding"] = {"strength": element.binding.strength, "valueSet": element.binding.value_set}
-    if element.modifier:
-        made["isModifier"] = True
-    if element.summary:
-        made["isSummary"] = True
-    return made
-
-
-def _type(item: structure.TypeRef) -> dict[str, Any]:
-    made: dict[str, Any] = {"code": item.code}
-    if item.profiles:
-        made["profile"] = [one if ":" in one else structure.CORE + one for one in item.profiles]
-    if item.targets:
-        made["targetProfile"] = [one if ":" in one else structure.CORE + one for one in item.targets]
-    return made
-
-
-def _elements(definition: dict[str, Any], view: str) -> list[dict[str, Any]]:
-    found = definition.get(view)
-    listed = found.get("element") if isinstance(found, dict) else None
-    if not isinstance(listed, list):
-        return []
-    return [one for one in listed if isinstance(one, dict) and isinstance(one.get("path"), str)]
-
-
-def _with_ids(elements: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The elements with ids, worked out from path and sliceName where a definition has none."""
-    made: list[dict[str, Any]] = []
-    current: dict[str, str] = {}
-    for element in elements:
-        id_ = element.get("id")
-        if not isinstance(id_, str):
-            parent, _, name = element["path"].rpartition(".")
-            id_ = f"{current.get(parent, parent)}.{name}" if parent else name
-            slice_ = element.get("sliceName")
-            id_ = f"{id_}:{slice_}" if isinstance(slice_, str) and slice_ else id_
-        current[element["path"]] = id_
-        made.append({**element, "id": id_})
-    return made
-
-
 def _narrow(shortcuts: list[tuple[Node, Node]]) -> None:
     """A choice that a differential names by one type that must occur (``valueQuantity`` 1..1) has that type only."""
     for choice, made in shortcuts:
@@ -310,74 +167,3 @@ def _merge(into: dict[str, Any], said: dict[str, Any]) -> None:
                     del into[old]
             both = key == "binding" and isinstance(value, dict) and isinstance(into.get(key), dict)
             into[key] = {**into[key], **value} if both else value
-
-
-def _from_snapshot(elements: list[dict[str, Any]], url: str) -> Node:
-    listed = _with_ids(elements)
-    first = listed[0]
-    root = Node(first["path"], first, origin=(first["path"], ""))
-    nodes: dict[str, Node] = {first["id"]: root}
-    for element in listed[1:MOST_NODES]:
-        id_ = element["id"]
-        parent_id, _, last = id_.rpartition(".")
-        name, _, slice_ = last.partition(":")
-        parent = nodes.get(parent_id)
-        if parent is None:
-            raise unusable(url, f"its snapshot has an element {id_[:80]!r} without the one around it.")
-        node = Node(name, element, slice_)
-        if slice_:
-            plain = nodes.get(f"{parent_id}.{name}")
-            if plain is None:
-                plain = Node(name, {"path": element["path"], "min": 0, "max": "*"})
-                plain.origin = _origin(parent, name)
-                parent.children = [*(parent.children or ()), plain]
-                nodes[f"{parent_id}.{name}"] = plain
-            plain.slices.append(node)
-            node.origin = plain.origin
-        else:
-            parent.children = [*(parent.children or ()), node]
-            node.origin = _origin(parent, name)
-        nodes[id_] = node
-    return root
-
-
-def _origin(parent: Node, name: str) -> tuple[str, str]:
-    """The R4 type and the path below it that an element comes from."""
-    type_, path = parent.origin
-    definition = structure.definition(type_)
-    if definition is None:
-        return ("", "")
-    below = definition.by_path.get(path)
-    path = below.content if below is not None and below.content else path
-    inside = f"{path}.{name}" if path else name
-    if inside in definition.by_path:
-        return type_, inside
-    for one in parent.types:
-        code = str(one.get("code", ""))
-        found = structure.definition(code)
-        if found is not None and name in found.by_path:
-            return code, name
-    return ("", "")
-
-
-def elements_of(root: Node) -> list[dict[str, Any]]:
-    """A tree as the elements of a StructureDefinition's snapshot, each with id, path, base, definition."""
-    made: list[dict[str, Any]] = []
-    _write(root, root.name, root.name, made)
-    return made
-
-
-def _write(node: Node, id_: str, path: str, made: list[dict[str, Any]]) -> None:
-    element = {key: value for key, value in node.element.items() if key not in ("id", "path")}
-    element.setdefault("base", {"path": path, "min": element.get("min", 0), "max": str(element.get("max", "*"))})
-    # sdf-3 asks for a definition of each element; R4's own words are linked, not copied.
-    element.setdefault("definition", f"See the definition of {element['base']['path']} in R4.")
-    if element.get("isModifier") is True:
-        element.setdefault("isModifierReason", f"See the definition of {element['base']['path']} in R4.")
-    made.append({"id": id_, "path": path, **element})
-    if node.slices and "slicing" not in element:
-        made[-1]["slicing"] = {"discriminator": [{"type": "value", "path": "url"}], "ordered": False, "rules": "open"}
-    for child in node.children or ():
-        _write(child, f"{id_}.{child.name}", f"{path}.{child.name}", made)
-    for one in node.slices:
-        _write(one, f"{id_}:{one.slice}", path, made)

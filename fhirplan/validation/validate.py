@@ -24,7 +24,7 @@ from fhirplan.validation.findings import Check, Findings, Place, Scope, shown
 from fhirplan.validation.invariants import Rule
 from fhirplan.validation.profiles import Profiles
 from fhirplan.validation.settle import settled
-from fhirplan.validation.snapshot import BadProfile
+from fhirplan.validation.tree import BadProfile
 from fhirplan.validation.valuesets import Terminology
 
 Policy = Literal["base", "declared", "case-management"]

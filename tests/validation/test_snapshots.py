@@ -3,7 +3,9 @@
 import pytest
 
 from fhirplan.validation.definitions import Definitions
-from fhirplan.validation.snapshot import BadProfile, Snapshots, elements_of
+from fhirplan.validation.snapshot import Snapshots
+from fhirplan.validation.snapshot_elements import elements_of
+from fhirplan.validation.tree import BadProfile
 
 
 @pytest.fixture
