@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from datetime import time as clock_time
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from fhirplan.coordination.elements import moment, objects
+from fhirplan.coordination.progress import goal_over
 from fhirplan.coordination.state import PlanState
 from fhirplan.coordination.vocabulary import SOON
 
@@ -31,9 +30,8 @@ def _moments(found: PlanState, zone: ZoneInfo) -> Iterator[datetime]:
             yield item.state.due - SOON
             yield item.state.due + _JUST_AFTER
     for goal in found.goals:
-        dues = [moment(item.get("dueDate"), zone) for item in objects(goal.goal.get("target"))]
-        days = [item.date() for item in dues if item is not None]
-        if days:
-            yield datetime.combine(max(days) + timedelta(days=1), clock_time(), zone)
+        over = goal_over(goal.goal, zone)
+        if over is not None:
+            yield over
     if found.next_contact_due is not None:
         yield found.next_contact_due + _JUST_AFTER

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from datetime import time as clock_time
 from typing import Literal
 from zoneinfo import ZoneInfo
 
@@ -51,11 +52,22 @@ def track(goal: Resource, now: datetime, zone: ZoneInfo) -> Track:
         return "achieved"
     if lifecycle != "active":
         return ""
-    dues = [moment(item.get("dueDate"), zone) for item in objects(goal.get("target"))]
-    days = [item.date() for item in dues if item is not None]
-    if reached in _BEHIND or (days and max(days) < now.astimezone(zone).date()):
+    over = goal_over(goal, zone)
+    if is_behind(goal) or (over is not None and over <= now):
         return "off-track"
     return "at-risk" if reached == "no-change" else "on-track"
+
+
+def is_behind(goal: Resource) -> bool:
+    """Whether a goal's achievement says that it is off track, whatever its dates."""
+    return code(goal.get("achievementStatus"), GOAL_ACHIEVEMENT) in _BEHIND
+
+
+def goal_over(goal: Resource, zone: ZoneInfo) -> datetime | None:
+    """The first moment after the last day by which anything of a goal is due; None when that is never."""
+    dues = [moment(item.get("dueDate"), zone) for item in objects(goal.get("target"))]
+    last = max((item.date() for item in dues if item is not None), default=date.max)
+    return datetime.combine(last + timedelta(days=1), clock_time(), zone) if last < date.max else None
 
 
 def goal_due(goal: Resource) -> str:

@@ -293,3 +293,70 @@ setting: Final = Table(
     Column("name", _TEXT, primary_key=True),
     _needed("value"),
 )
+
+# Patients whose coordination state is to be computed again: a row for each change, so that writers never wait for each
+# other. A projection removes the rows that it saw.
+patient_mark: Final = Table(
+    "patient_mark",
+    metadata,
+    Column("mid", _KEY, primary_key=True),
+    _needed("connection"),
+    _needed("patient"),
+    _needed("at", _TIME),
+    Index("ix_patient_mark_patient", "connection", "patient", "mid"),
+)
+
+caseload: Final = Table(
+    "caseload",
+    metadata,
+    _needed("connection"),
+    _needed("plan"),
+    _needed("patient"),
+    _needed("name"),
+    # The name as it is looked for: without case and accents.
+    _needed("sought"),
+    _needed("birth"),
+    _needed("title"),
+    _needed("status"),
+    _needed("lead"),
+    _needed("acuity"),
+    _needed("stage"),
+    _needed("risk"),
+    # Codes with a space before, between and after them.
+    _needed("programs"),
+    _needed("settings"),
+    _needed("referrals", Integer),
+    _needed("changes", Integer),
+    _needed("goals_achieved", Integer),
+    _needed("at_risk", SmallInteger),
+    Column("off_from", _TIME),
+    Column("high_off_from", _TIME),
+    Column("last_contact", _TIME),
+    Column("contact_due", _TIME),
+    # When it was computed, and when the clock alone will change what others are told of it.
+    _needed("projected", _TIME),
+    _needed("next", _TIME),
+    PrimaryKeyConstraint("connection", "plan"),
+    Index("ix_caseload_patient", "connection", "patient"),
+    Index("ix_caseload_next", "connection", "next"),
+)
+
+caseload_work: Final = Table(
+    "caseload_work",
+    metadata,
+    _needed("connection"),
+    _needed("plan"),
+    _needed("task"),
+    _needed("title"),
+    _needed("type"),
+    _needed("status"),
+    _needed("priority"),
+    _needed("owner"),
+    _needed("planned", SmallInteger),
+    _needed("blocked", SmallInteger),
+    _needed("unassigned", SmallInteger),
+    _needed("grave", SmallInteger),
+    Column("due", _TIME),
+    PrimaryKeyConstraint("connection", "plan", "task"),
+    Index("ix_caseload_work_owner", "connection", "owner", "due"),
+)
