@@ -248,11 +248,15 @@ class Types:
             count = len(plain) if type(plain) is list else 0
             for index, item in enumerate(value):
                 here = (place, name, index)
+                alone = index >= count or plain is None or plain[index] is None
                 if item is None:
-                    if index >= count or plain is None or plain[index] is None:
+                    if alone:
                         findings.error("structure", "null stands for nothing here. Remove it.", here, "cm-type")
                 elif type(item) is not dict or not item:
                     findings.error("structure", f"{shown(item)} must be an object with extension.", here, "cm-type")
+                elif alone and len(item) == 1 and "id" in item:
+                    text = f"_{bare}[{index}] has an id and nothing that it is of. Give it an extension or remove it."
+                    findings.error("structure", text, here, "ele-1")
                 else:
                     check(item, here, findings)
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 from fhirplan.fhir.structure import CORE
 from fhirplan.validation.findings import Check, Findings, Place, Scope, shown
 from fhirplan.validation.temporal import compare
-from fhirplan.validation.values import is_date_time
+from fhirplan.validation.values import is_date_time, is_uri
 
 _HANDLED: Final = "ele-1 ext-1 ref-1 per-1 dom-2 dom-3 dom-4 dom-5 dom-6 txt-1 txt-2 qty-3 att-1 cpt-2 rng-2 sqty-1"
 KEYS: Final = frozenset(_HANDLED.split())
@@ -51,6 +51,9 @@ def coding(value: dict[str, Any], place: Place, findings: Findings) -> None:
     elif "/ValueSet/" in system:
         text = f"{shown(system)} is a value set. Give the URL of the code system that the code is of."
         findings.error("value", text, here, "cm-value", CORE + "Coding")
+    # A system that is no URI is told as such elsewhere; once met, the shortcut would take it for sound.
+    elif not is_uri(system):
+        return
     elif type(code) is str and (listed := findings.engine.listed_codes(system)) is not None and code not in listed:
         text = f"{shown(code)} is no code of {system}. Use a code that is."
         findings.error("code-invalid", text, place, "cm-binding", CORE + "Coding")

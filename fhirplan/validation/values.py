@@ -24,10 +24,11 @@ _date: Final = re.compile(rf"{_DAY}|{_YEAR_MONTH}", re.ASCII).fullmatch
 _date_time: Final = re.compile(rf"{_DAY}(?:T{_TIME}{_ZONE})?|{_YEAR_MONTH}", re.ASCII).fullmatch
 _instant: Final = re.compile(rf"{_DAY}T{_TIME}{_ZONE}", re.ASCII).fullmatch
 _time: Final = re.compile(_TIME, re.ASCII).fullmatch
-_code: Final = re.compile(r"[^\s]+(?:[ \t\n\r][^\s]+)*").fullmatch
-_uri: Final = re.compile(r"\S+").fullmatch
+_code: Final = re.compile(r"[^\s\x00-\x1f]+(?:[ \t\n\r][^\s\x00-\x1f]+)*").fullmatch
+_uri: Final = re.compile(r"[^\s\x00-\x1f]+").fullmatch
 _id: Final = re.compile(r"[A-Za-z0-9\-.]{1,64}").fullmatch
 _oid: Final = re.compile(r"urn:oid:[0-2](?:\.(?:0|[1-9]\d*))+", re.ASCII).fullmatch
+_any_case_uuid: Final = re.compile(r"urn:uuid:[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}").fullmatch
 _uuid: Final = re.compile(r"urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}").fullmatch
 _forbidden: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]").search
 _blank: Final = re.compile(r"[ \t\r\n]+")
@@ -53,8 +54,12 @@ def is_code(value: Any) -> bool:
 
 
 def is_uri(value: Any) -> bool:
-    """A string without any blank."""
-    return type(value) is str and _uri(value) is not None
+    """A string without any blank; a urn:oid or urn:uuid is one (RFC 3061, RFC 4122)."""
+    if type(value) is not str or _uri(value) is None:
+        return False
+    if value.startswith("urn:oid:"):
+        return _oid(value) is not None
+    return not value.startswith("urn:uuid:") or _any_case_uuid(value) is not None
 
 
 def is_id(value: Any) -> bool:
@@ -175,7 +180,7 @@ _FORM: Final[Mapping[str, str]] = {
     "xhtml": "a div of XHTML",
     "code": "a code without blanks at its ends and with single blanks inside",
     "id": "1 to 64 letters, digits, '-' or '.'",
-    "uri": "a URI without blanks",
+    "uri": "a URI without blanks; after urn:oid: an OID like 2.16.840, after urn:uuid: a whole UUID",
     "url": "a URL without blanks",
     "canonical": "a canonical URL without blanks",
     "oid": "an OID like urn:oid:1.2.3",

@@ -25,9 +25,14 @@ DIV = '<div xmlns="http://www.w3.org/1999/xhtml">{}</div>'
         ("positiveInt", [1], [0, -1, "1"]),
         ("unsignedInt", [0, 1], [-1]),
         ("decimal", [1, Decimal("1.50"), 0.5], ["1.5", True, None]),
-        ("code", ["a", "a b"], ["", " a", "a ", "a  b", 5]),
+        ("code", ["a", "a b"], ["", " a", "a ", "a  b", "a\x01", 5]),
         ("id", ["a-1.b", "x" * 64], ["", "x" * 65, "a_b", "a b"]),
-        ("uri", ["urn:x", "a"], ["", "a b", "a\n"]),
+        (
+            "uri",
+            ["urn:x", "a", "urn:oid:2.16.840", "urn:uuid:0C3151BD-1CBF-4D64-B04D-CD9187A4C6E0"],
+            ["", "a b", "a\n"],
+        ),
+        ("uri", ["urn:iso:std:iso:3166"], ["urn:oid:3.1", "urn:oid:1.", "urn:uuid:1", "http://a\x01"]),
         ("oid", ["urn:oid:1.2.3"], ["urn:oid:3.1", "1.2.3", "urn:oid:1.02"]),
         ("uuid", ["urn:uuid:0c3151bd-1cbf-4d64-b04d-cd9187a4c6e0"], ["urn:uuid:0C3151BD-1CBF-4D64-B04D-CD9187A4C6E0"]),
         ("string", ["a", "a\tb\n", "é\u00a0"], ["", "a\x00", "a\x1f"]),
@@ -38,6 +43,24 @@ def test_formats(type_, good, bad):
     test = values.TESTS[type_]
     assert [one for one in good if not test(one)] == []
     assert [one for one in bad if test(one)] == []
+
+
+def test_a_wrong_urn_is_found_every_time(plain):
+    concept = {"coding": [{"system": "urn:oid:3.a", "code": "a"}]}
+    goal = {
+        "resourceType": "Goal",
+        "lifecycleStatus": "active",
+        "description": concept,
+        "subject": {"reference": "Patient/1"},
+    }
+    found = [[one.expression for one in plain.validate(goal, policy="base") if one.is_error] for _ in range(3)]
+    assert found == [["Goal.description.coding[0].system"]] * 3
+
+
+def test_an_id_beside_no_value_in_a_list_says_nothing(plain):
+    person = {"resourceType": "Patient", "name": [{"given": ["Ana"], "_given": [{"id": "a"}, {"id": "b"}]}]}
+    found = [(one.expression, one.rule) for one in plain.validate(person, policy="base") if one.is_error]
+    assert found == [("Patient.name[0].given[1]", "ele-1")]
 
 
 @given(st.dates())
