@@ -3,7 +3,7 @@
     FhirplanError(issues, retry_after)
     ├─ Refused     InvalidResource · InvalidSearch · NotFound · Gone · VersionMismatch · MultipleMatches
     │              · NotSupported · TooCostly
-    ├─ Denied      NotAuthenticated · NotPermitted
+    ├─ Denied      NotAuthenticated · InvalidToken · NotPermitted
     ├─ EhrFailure  EhrUnavailable (retry) · EhrRejected (park) · EhrVersionMismatch (plan again)
     ├─ StoreFull    (nothing was stored; works again once there is room)
     └─ Misconfigured (start-up only)
@@ -136,10 +136,18 @@ class NotAuthenticated(Denied):
     code = "login"
 
 
+class InvalidToken(NotAuthenticated):
+    """An access token was given and is not accepted: forged, expired, revoked, for somebody else."""
+
+
 class NotPermitted(Denied):
-    """The caller is known and has no right to this."""
+    """The caller is known and has no right to this; ``scope`` is the SMART scope that would give it, "" for none."""
 
     code = "forbidden"
+
+    def __init__(self, issues: str | Issue | Iterable[Issue], *, expression: str = "", scope: str = "") -> None:
+        super().__init__(issues, expression=expression)
+        self.scope = scope
 
 
 class EhrFailure(FhirplanError):

@@ -1,37 +1,142 @@
-"""Decides whether an actor may carry out an interaction on a type."""
+"""Decides what an actor may do with which type, and to which resources of it that is limited.
+
+Every door is closed until a rule here opens it. Which letters of a scope an interaction needs: SMART App Launch 2.2,
+Scopes for requesting FHIR Resources; what it leaves open is settled in docs/explanation/access.md.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
-from fhirplan.errors import NotAuthenticated
+from fhirplan.access.actor import ANYBODY, OPERATOR, Actor, Grant
+from fhirplan.access.scopes import Scope
+from fhirplan.errors import NotAuthenticated, NotPermitted
+
+__all__ = ["ANYBODY", "NEEDS", "OPERATOR", "PUBLIC", "Actor", "Grant", "Limit", "decide", "limits", "needed"]
 
 PUBLIC: Final = frozenset({"capabilities", "definition-read", "definition-search", "openapi"})
+"""What is shown before anybody is known (R4 section 2.21.0.2): it holds nothing of any patient."""
+NEEDS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "read": "r",
+        "vread": "r",
+        "history-instance": "r",
+        "history-type": "s",
+        "history-system": "s",
+        "search-type": "s",
+        "search-system": "s",
+        "search-compartment": "s",
+        "create": "c",
+        "update": "u",
+        "patch": "u",
+        "delete": "d",
+        "meta": "r",
+        "meta-add": "u",
+        "meta-delete": "u",
+        "everything": "r",
+        "plan-everything": "r",
+        "as-of": "r",
+        "audit-read": "r",
+        "audit-search": "s",
+    }
+)
+"""The letters that each interaction needs on its type; what is not listed here is denied to every token."""
+# What any one scope opens: each entry of a bundle is decided on its own, $validate shows nothing that is stored.
+_ANY_SCOPE: Final = frozenset({"bundle"})
+_ANY_LETTER: Final = frozenset({"validate"})
+BY_NAME: Final = frozenset({"AuditEvent"})
+"""Types that ``*`` does not stand for, since who read what is nobody's business but an auditor's."""
+_PROFESSIONALS: Final = frozenset({"Practitioner", "PractitionerRole"})
 
 
 @dataclass(frozen=True, slots=True)
-class Actor:
-    """Who is calling, as versions and the audit name them; ``id`` holds no person's name."""
+class Limit:
+    """Resources that may be touched: of one patient ("" for any), that fulfil all conditions of ``query``."""
 
-    id: str
-
-
-ANYBODY: Final = Actor("anybody")
-# Whoever runs commands on the server's own machine, and could read the database without us.
-OPERATOR: Final = Actor("operator")
+    patient: str = ""
+    query: tuple[tuple[str, str], ...] = ()
 
 
-def decide(actor: Actor | None, kind: str, type_: str, auth: str) -> None:
-    """Returns when ``actor`` may do an interaction of this kind on this type; ``actor`` is None when nobody is known.
+def decide(actor: Actor | None, kind: str, type_: str, auth: str, *, conditional: bool = False) -> None:
+    """Returns when ``actor`` may do an interaction of this kind on some resource of this type.
 
-    ``auth`` is the setting of that name. ``open`` allows everything; ``smart`` allows the operator everything and
-    others what needs no patient (R4 section 2.21.0.2: a CapabilityStatement may be read before anybody is known).
-    Raises NotAuthenticated.
+    ``actor`` is None when nobody is known. ``auth`` is the setting of that name; ``open`` allows everything.
+    ``conditional`` tells that the resource is looked for first, which needs the right to search. Raises
+    NotAuthenticated, NotPermitted with the scope that is missing.
     """
     if auth == "open" or kind in PUBLIC or actor == OPERATOR:
         return
-    raise NotAuthenticated(
-        f"Nobody may {kind} {type_ or 'this'} without a SMART access token, and this server does not take tokens yet. "
-        "On your own machine, start it with FHIRPLAN_AUTH=open to try it without."
-    )
+    if actor is None or actor.grant is None:
+        raise NotAuthenticated(
+            f"To {kind} {type_ or 'this'} takes a SMART access token, sent as Authorization: Bearer. "
+            "/fhir/.well-known/smart-configuration says where to get one; on your own machine, FHIRPLAN_AUTH=open "
+            "lets you try it without."
+        )
+    scopes = actor.grant.scopes
+    if kind in _ANY_SCOPE and scopes.resources:
+        return
+    if kind in _ANY_LETTER and any(limits(actor, type_, letter) for letter in "cru"):
+        return
+    letters = needed(kind, conditional=conditional)
+    if not letters:
+        raise NotPermitted(f"No SMART scope opens {kind} {type_}.".replace(" .", "."))
+    for letter in letters:
+        found = limits(actor, type_, letter)
+        if not found:
+            raise _missing(actor.grant, kind, type_, letter)
+        if found != (Limit(),):
+            raise NotPermitted("Rights to some resources of a type only are not served yet.")
+
+
+def needed(kind: str, *, conditional: bool = False) -> str:
+    """The letters that an interaction needs on its type, "" where no scope opens it."""
+    letters = NEEDS.get(kind, "")
+    return letters + "s" if letters and conditional and "s" not in letters else letters
+
+
+def limits(actor: Actor, type_: str, letter: str) -> tuple[Limit, ...]:
+    """To which resources of a type a token's right to do something is limited: those that one of them allows.
+
+    None: nothing is allowed. A ``Limit()`` among them: all are. Each scope counts with its own level and conditions,
+    so that a condition of one never widens another.
+    """
+    if actor.grant is None:
+        return (Limit(),)
+    made: list[Limit] = []
+    for scope in actor.grant.scopes.covering(type_, letter):
+        if scope.type == "*" and type_ in BY_NAME:
+            continue
+        limit = _limit(actor.grant, scope)
+        if limit is not None and limit not in made:
+            made.append(limit)
+    return (Limit(),) if Limit() in made else tuple(made)
+
+
+def _limit(grant: Grant, scope: Scope) -> Limit | None:
+    """What a scope allows this grant; None where what it needs is not there: a patient, or a person behind it."""
+    if scope.level == "system":
+        return Limit("", scope.query)
+    if scope.level == "patient":
+        return Limit(grant.patient, scope.query) if grant.patient else None
+    if grant.user_patient:
+        return Limit(grant.user_patient, scope.query)
+    return Limit("", scope.query) if grant.user.partition("/")[0] in _PROFESSIONALS else None
+
+
+def _missing(grant: Grant, kind: str, type_: str, letter: str) -> NotPermitted:
+    level = next((item for item in ("patient", "user", "system") if grant.scopes.has_level(item)), "system")
+    wanted = f"{level}/{type_ or '*'}.{letter}"
+    held = grant.scopes.covering(type_, letter) if type_ not in BY_NAME else ()
+    if held and all(item.level == "patient" for item in held):
+        why = "The token has patient scopes and names no patient. Launch from a chart, or ask for launch/patient."
+    elif held:
+        why = (
+            "The token has user scopes and no person who is known here stands behind it. Ask for openid and fhirUser "
+            "as a Practitioner, a Patient or a RelatedPerson of this server."
+        )
+    else:
+        why = f"The token has no scope for it. Ask for {wanted}."
+    return NotPermitted(f"You may not {kind} {type_}. {why}".replace(" .", "."), scope=wanted)

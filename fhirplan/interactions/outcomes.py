@@ -14,11 +14,13 @@ from fhirplan.errors import (
     Gone,
     InvalidResource,
     InvalidSearch,
+    InvalidToken,
     Issue,
     MalformedRequest,
     MultipleMatches,
     NotAuthenticated,
     NotFound,
+    NotPermitted,
     NotSupported,
     Refused,
     StoreFull,
@@ -95,7 +97,17 @@ def refusal(error: FhirplanError) -> Reply:
         issues=error.issues,
         allow=error.allow if isinstance(error, MethodNotAllowed) else (),
         retry_after=None if error.retry_after is None else math.ceil(error.retry_after),
+        challenge=_challenge(error),
     )
+
+
+def _challenge(error: FhirplanError) -> str:
+    """What RFC 6750 section 3.1 calls the error; nothing where no token was sent."""
+    if isinstance(error, InvalidToken):
+        return 'error="invalid_token"'
+    if isinstance(error, NotPermitted) and error.scope:
+        return f'error="insufficient_scope", scope="{error.scope}"'
+    return ""
 
 
 def said(issues: Iterable[Issue]) -> bytes:

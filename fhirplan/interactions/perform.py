@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 from fhirplan.access.decide import decide
 from fhirplan.errors import FhirplanError, Misconfigured
 from fhirplan.interactions.as_of import as_of
 from fhirplan.interactions.auditing import audit_read, audit_search, note
+from fhirplan.interactions.authenticate import authenticate
 from fhirplan.interactions.bundle import bundle
 from fhirplan.interactions.capabilities import capabilities
 from fhirplan.interactions.create import create
@@ -65,7 +67,14 @@ def perform(services: Services, interaction: Interaction) -> Reply:
 
     Misconfigured is raised, as is whatever is no FhirplanError.
     """
-    reply = _carried_out(services, interaction)
+    try:
+        if interaction.actor is None and interaction.authorization:
+            actor = authenticate(services, interaction.authorization, interaction.connection)
+            interaction = replace(interaction, actor=actor, authorization="")
+    except FhirplanError as error:
+        reply = refusal(error)
+    else:
+        reply = _carried_out(services, interaction)
     note(services, interaction, reply)
     return reply
 

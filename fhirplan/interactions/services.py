@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from fhirplan.interactions.issuers import Issuers, Recognised
 from fhirplan.interactions.values import Interaction
 from fhirplan.settings import DEFAULT_CONNECTION, Connection, Settings
 from fhirplan.store.audit import Accesses
@@ -28,7 +29,8 @@ class Services:
 
     ``clock`` gives ms since 1970, ``new_id`` an unused resource id. ``pushed(connection, type, id)`` sends one
     resource's waiting changes to its EHR and gives the receipt; None where nothing is pushed while a caller waits.
-    ``accesses`` keeps who read what; None where nobody but the operator reads.
+    ``accesses`` keeps who read what; None where nobody but the operator reads. ``issuers`` are those whose access
+    tokens are taken, ``recognised`` what was verified of these.
     """
 
     database: Database
@@ -38,6 +40,8 @@ class Services:
     new_id: Callable[[], str]
     pushed: Pushed | None = None
     accesses: Accesses | None = None
+    issuers: Issuers = field(default_factory=Issuers)
+    recognised: Recognised = field(default_factory=Recognised)
 
     def connection(self, interaction: Interaction) -> Connection:
         """The settings of the connection that the interaction is on."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from fhirplan.access.decide import Actor
@@ -50,7 +50,8 @@ class Interaction:
     resource that was parsed already (an entry of a Bundle). ``if_match``, ``if_none_match`` and ``if_none_exist`` are
     the headers of these names as they came, "" when absent, ``if_modified_since`` is that header in ms since 1970, 0
     when absent. ``lenient`` is Prefer: handling=lenient, by which a search passes over what it does not know.
-    ``address`` is the caller's network address as far as it is known.
+    ``address`` is the caller's network address as far as it is known. ``authorization`` is the header of that name; it
+    tells who the ``actor`` is where that is not known yet.
     """
 
     kind: Kind
@@ -70,6 +71,7 @@ class Interaction:
     lenient: bool = False
     if_modified_since: int = 0
     address: str = ""
+    authorization: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,7 @@ class Reply:
     (version 0: none), ``updated`` its time in ms since 1970. ``created`` asks for a Location. ``issues`` are findings
     that do not stop the write. ``allow`` lists methods for a 405, ``retry_after`` is in seconds, ``receipt`` says in a
     word what the EHR made of a write that was pushed at once, ``media`` is the type of a body that is no resource.
+    ``challenge`` is what WWW-Authenticate says besides the realm (RFC 6750 section 3).
     """
 
     status: int
@@ -94,6 +97,7 @@ class Reply:
     retry_after: float | None = None
     receipt: str = ""
     media: str = ""
+    challenge: str = ""
 
     @property
     def etag(self) -> str:

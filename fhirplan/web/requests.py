@@ -81,6 +81,7 @@ def interaction(
         bool(prefer) and _LENIENT.search(prefer) is not None,
         _moment(since) if since else 0,
         environ.get("REMOTE_ADDR") or "",
+        "" if open_ else environ.get("HTTP_AUTHORIZATION", ""),
     )
     return asked, form
 

@@ -109,8 +109,9 @@ def _gzipped(body: bytes) -> tuple[bytes, bool]:
 
 def _of_refusal(reply: Reply) -> list[tuple[str, str]]:
     headers = []
-    if reply.status == 401:
-        headers.append(("WWW-Authenticate", 'Bearer realm="fhirplan"'))
+    if reply.status == 401 or reply.challenge:
+        said = ", ".join(part for part in ('Bearer realm="fhirplan"', reply.challenge) if part)
+        headers.append(("WWW-Authenticate", said))
     if reply.allow:
         headers.append(("Allow", ", ".join(reply.allow)))
     if reply.retry_after is not None:
