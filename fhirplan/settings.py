@@ -57,6 +57,11 @@ class Connection:
         "further keys whose public halves are at /auth/jwks.json: the next one before it is used, the last one after",
         accepted="PEM or JWK files, comma separated",
     )
+    ehr_patients: str = _setting(
+        "",
+        "whose records are pulled, where the EHR does not list its patients or has more than ours; empty: all it lists",
+        accepted="a file with one of the EHR's patient ids on each line, or Group/ID in the EHR",
+    )
     ehr_timeout: float = _setting(20.0, "seconds that one call to the EHR may take", minimum=0.1)
     ehr_calls_per_second: float = _setting(
         0.0, "most calls to the EHR in a second on average, by each of our processes; 0: no limit", minimum=0.0

@@ -21,7 +21,8 @@ REMEMBERED: Final = 20_000
 class Page:
     """One page: the resources that matched, what the EHR remarked, the total it tells (or None), whether it is last.
 
-    ``codes`` are the codes of its remarks, which each EHR has of its own.
+    ``codes`` are the codes of its remarks, which each EHR has of its own. ``size`` counts what matched on the page,
+    also what came on an earlier page already.
     """
 
     resources: tuple[Resource, ...]
@@ -29,6 +30,7 @@ class Page:
     total: int | None
     last: bool
     codes: tuple[str, ...] = ()
+    size: int = 0
 
 
 class _Recent:
@@ -71,15 +73,17 @@ def _page(bundle: Resource, type_: str, recent: _Recent, *, last: bool) -> Page:
     found: list[Resource] = []
     remarks: list[Issue] = []
     codes: list[str] = []
+    size = 0
     for resource in _entries(bundle):
         if resource.get("resourceType") == type_:
+            size += 1
             if recent.is_new(resource):
                 found.append(resource)
         else:
             remarks.extend(outcome.issues(resource))
             codes.extend(_codes(resource))
     total = bundle.get("total")
-    return Page(tuple(found), tuple(remarks), total if isinstance(total, int) else None, last, tuple(codes))
+    return Page(tuple(found), tuple(remarks), total if isinstance(total, int) else None, last, tuple(codes), size)
 
 
 def _codes(said: Resource) -> Iterator[str]:

@@ -5,7 +5,7 @@ A link without a base is reserved: the EHR's resource was referred to before it 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,7 +13,7 @@ from sqlalchemy import bindparam, delete, insert, select, update
 
 from fhirplan.fhir import codec
 from fhirplan.fhir.codec import Resource
-from fhirplan.store.engine import Row, Transaction, statement
+from fhirplan.store.engine import Database, Row, Transaction, statement
 from fhirplan.store.tables import link
 
 
@@ -34,6 +34,20 @@ class Link:
     def agreed(self) -> bool:
         """Whether both sides once agreed on a copy."""
         return self.base is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A link as it is stored, its base unread: JSON text, None where both sides never agreed on a copy."""
+
+    type: str
+    id: str
+    ehr_id: str
+    ehr_version: str
+    ehr_updated: str
+    base: bytes | None
+    local_version: int
+    ehr_gone: bool
 
 
 _COLUMNS: Final = (
@@ -64,6 +78,25 @@ _UPDATE: Final = statement(
     )
 )
 _AGREED: Final = (*_OF, link.c.base.is_not(None), link.c.ehr_gone == 0)
+_AT_ONCE: Final = 5000
+_SOME_EHR_IDS: Final = statement(
+    select(link.c.ehr_id)
+    .where(*_AGREED, link.c.ehr_id > bindparam("after"))
+    .order_by(link.c.ehr_id)
+    .limit(bindparam("count"))
+)
+_REFERRED: Final = statement(
+    select(link.c.ehr_id)
+    .where(*_OF, link.c.base.is_(None), link.c.ehr_gone == 0)
+    .order_by(link.c.updated, link.c.ehr_id)
+    .limit(bindparam("count"))
+)
+_TOUCH: Final = statement(
+    update(link)
+    .where(link.c.connection == bindparam("connection_"), link.c.type == bindparam("type_"))
+    .where(link.c.id == bindparam("id_"), link.c.ehr_version == bindparam("was"), link.c.ehr_gone == 0)
+    .values({name: bindparam(name) for name in ("ehr_version", "ehr_updated", "updated")})
+)
 _EHR_IDS: Final = statement(select(link.c.ehr_id).where(*_AGREED).order_by(link.c.ehr_id))
 _OLDEST: Final = statement(
     select(link.c.ehr_id)
@@ -112,6 +145,16 @@ def by_ehr_id(tx: Transaction, connection: str, type_: str, ehr_id: str) -> Link
     return _link(tx.one(_BY_EHR_ID, connection=connection, type=type_, ehr_id=ehr_id))
 
 
+def stored(tx: Transaction, connection: str, type_: str, ehr_id: str) -> Stored | None:
+    """The link of the EHR's resource without reading its base, or None."""
+    row = tx.one(_BY_EHR_ID, connection=connection, type=type_, ehr_id=ehr_id)
+    if row is None:
+        return None
+    type_, id_, ehr_id, ehr_version, ehr_updated, base, local_version, ehr_gone = row
+    kept = bytes(base) if base is not None else None
+    return Stored(type_, id_, ehr_id, ehr_version, ehr_updated, kept, int(local_version), bool(ehr_gone))
+
+
 def our_id(tx: Transaction, connection: str, type_: str, ehr_id: str) -> str:
     """Our id for the EHR's resource, "" when none is given yet."""
     row = tx.one(_OUR_ID, connection=connection, type=type_, ehr_id=ehr_id)
@@ -137,6 +180,50 @@ def put(tx: Transaction, connection: str, item: Link, now: int) -> None:
     }
     if not tx.run(_UPDATE, connection_=connection, type_=item.type, id_=item.id, **values):
         tx.run(_INSERT, connection=connection, type=item.type, id=item.id, **values)
+
+
+def add(tx: Transaction, connection: str, items: Sequence[Link], now: int) -> None:
+    """Writes links of resources that have none."""
+    rows = [
+        {
+            "connection": connection,
+            "type": item.type,
+            "id": item.id,
+            "ehr_id": item.ehr_id,
+            "ehr_version": item.ehr_version,
+            "ehr_updated": item.ehr_updated,
+            "base": codec.dumps(item.base) if item.base is not None else None,
+            "local_version": item.local_version,
+            "ehr_gone": int(item.ehr_gone),
+            "updated": now,
+        }
+        for item in items
+    ]
+    tx.many(_INSERT, rows)
+
+
+def touch(tx: Transaction, connection: str, known: Stored, ehr_version: str, ehr_updated: str, now: int) -> bool:
+    """Notes the EHR's version of a copy that says the same as before; False when the link has changed meanwhile."""
+    values = {"ehr_version": ehr_version, "ehr_updated": ehr_updated, "updated": now}
+    named = {"connection_": connection, "type_": known.type, "id_": known.id, "was": known.ehr_version}
+    return bool(tx.run(_TOUCH, **named, **values))
+
+
+def each_ehr_id(database: Database, connection: str, type_: str) -> Iterator[str]:
+    """The EHR's ids of the resources of a type that both sides hold, read in parts, as there may be a million."""
+    after = ""
+    while True:
+        with database.read() as tx:
+            rows = tx.all(_SOME_EHR_IDS, connection=connection, type=type_, after=after, count=_AT_ONCE)
+        if not rows:
+            return
+        yield from (str(row[0]) for row in rows)
+        after = str(rows[-1][0])
+
+
+def referred(tx: Transaction, connection: str, type_: str, count: int) -> list[str]:
+    """The EHR's ids of resources that were referred to and never seen, those first that were asked for longest ago."""
+    return [str(row[0]) for row in tx.all(_REFERRED, connection=connection, type=type_, count=count)]
 
 
 def ehr_ids(tx: Transaction, connection: str, type_: str) -> list[str]:

@@ -75,7 +75,7 @@ def absorb(ids: Ids, remote: RemoteCopy, found: Sequence[Issue] = (), merging: M
     tx, name = ids.tx, ids.connection
     our_id = our_id_of(ids, remote.resource)
     link = links.by_id(tx, name, remote.type, our_id) or Link(remote.type, our_id, remote.id)
-    if link.agreed and (_is_known(link, remote) or _is_stale(link, remote)):
+    if link.agreed and (_is_known(link, remote) or is_older(remote.updated, link.ehr_updated)):
         ours = receipts.wrote(tx, name, remote.type, our_id, remote.version)
         return Absorbed(Echo() if ours else Unchanged(), remote.type, our_id)
     incoming = inbound(ids, remote.resource, our_id)
@@ -102,9 +102,7 @@ def absorb(ids: Ids, remote: RemoteCopy, found: Sequence[Issue] = (), merging: M
             created = current is None or current.deleted
             stored = _store(ids, incoming, current)
             findings.put(tx, stored.rid, stored.version, found)
-            links.put(
-                tx, name, replace(seen, base=comparable(stored.resource()), local_version=stored.version), ids.now
-            )
+            links.put(tx, name, replace(seen, base=content, local_version=stored.version), ids.now)
         case Merged(settled=settled):
             if settled:
                 _keep(ids, link, current, incoming, remote.version, settled)
@@ -117,6 +115,31 @@ def absorb(ids: Ids, remote: RemoteCopy, found: Sequence[Issue] = (), merging: M
     if not isinstance(decision, Conflict):
         _settled(ids, remote.type, our_id)
     return Absorbed(decision, remote.type, our_id, created)
+
+
+def absorb_new(ids: Ids, found: Sequence[tuple[RemoteCopy, Sequence[Issue]]]) -> None:
+    """Stores copies of which nothing is known here, each another resource, with their findings, in one go.
+
+    Raises what ``commit`` raises when one of them cannot be stored; some may be then, so undo what it wrote.
+    """
+    named = [ids.chosen(copy.type, copy.id) for copy, _ in found]
+    incoming = [inbound(ids, copy.resource, our_id) for (copy, _), (our_id, _) in zip(found, named, strict=True)]
+    changes = [
+        Change("create", copy.type, our_id, resource)
+        for (copy, _), (our_id, _), resource in zip(found, named, incoming, strict=True)
+    ]
+    made = commit(ids.tx, ids.connection, changes, now=ids.now, origin=FROM_EHR, base=ids.border.our_base)
+    fresh: list[Link] = []
+    for (copy, issues), (our_id, linked), resource, stored in zip(found, named, incoming, made, strict=True):
+        findings.put(ids.tx, stored.rid, stored.version, issues)
+        link = Link(
+            copy.type, our_id, copy.id, copy.version, copy.updated, comparable(resource), stored.version, ehr_gone=False
+        )
+        if linked:
+            links.put(ids.tx, ids.connection, link, ids.now)
+        else:
+            fresh.append(link)
+    links.add(ids.tx, ids.connection, fresh, ids.now)
 
 
 def absorb_gone(ids: Ids, link: Link) -> Absorbed:
@@ -138,10 +161,15 @@ def _is_known(link: Link, remote: RemoteCopy) -> bool:
     return bool(remote.version) and link.ehr_version == remote.version
 
 
-def _is_stale(link: Link, remote: RemoteCopy) -> bool:
-    """Whether this copy is older than the one we know: a page fetched before our own write, or a lagging replica."""
-    known, shown = instant(link.ehr_updated), instant(remote.updated)
-    return known is not None and shown is not None and shown < known
+def is_older(updated: str, known: str) -> bool:
+    """Whether a copy of that time is older than the one we know: a page fetched before our own write, a stale replica.
+
+    False where either time is not told.
+    """
+    if updated == known:
+        return False
+    last, shown = instant(known), instant(updated)
+    return last is not None and shown is not None and shown < last
 
 
 def instant(text: str) -> datetime | None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final
 
 from fhirplan.fhir import reference
@@ -29,6 +30,11 @@ _Element = dict[str, Any]
 _VERSION_AND_TIME: Final = ("versionId", "lastUpdated")
 
 
+@lru_cache
+def _by_sid(types: frozenset[str]) -> Mapping[str, str]:
+    return {sid_system(type_): type_ for type_ in types}
+
+
 @dataclass(frozen=True, slots=True)
 class Border:
     """Where two id spaces meet: both FHIR bases without a slash at the end, and the types we hold."""
@@ -40,28 +46,45 @@ class Border:
     @property
     def by_sid(self) -> Mapping[str, str]:
         """The type that each system of our business identifiers stands for."""
-        return {sid_system(type_): type_ for type_ in self.types}
+        return _by_sid(self.types)
+
+
+class Unknown(LookupError):
+    """The EHR's resource has no id here, and none may be set aside."""
 
 
 @dataclass(slots=True)
 class Ids:
-    """The pairs of ids inside one transaction; remembers what it looked up, so it ends with the transaction."""
+    """The pairs of ids inside one transaction; remembers what it looked up, so it ends with the transaction.
+
+    With ``only_known`` nothing is written: what has no id here raises Unknown.
+    """
 
     tx: Transaction
     connection: str
     border: Border
     new_id: Callable[[], str]
     now: int
+    only_known: bool = False
     _ours: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def ours(self, type_: str, ehr_id: str) -> str:
         """Our id for the EHR's resource; one is set aside when there is none yet."""
         known = self._ours.get((type_, ehr_id)) or links.our_id(self.tx, self.connection, type_, ehr_id)
         if not known:
+            if self.only_known:
+                raise Unknown
             known = self._free(type_, ehr_id)
             links.put(self.tx, self.connection, Link(type_, known, ehr_id), self.now)
         self._ours[type_, ehr_id] = known
         return known
+
+    def chosen(self, type_: str, ehr_id: str) -> tuple[str, bool]:
+        """Our id for the EHR's resource, and whether a link has it; where none has, the caller writes one."""
+        known = links.our_id(self.tx, self.connection, type_, ehr_id)
+        made = known or self._free(type_, ehr_id)
+        self._ours[type_, ehr_id] = made
+        return made, bool(known)
 
     def theirs(self, type_: str, id_: str) -> str:
         """The EHR's id for our resource, "" when it has none."""

@@ -29,6 +29,7 @@ class Sides:
     """Our store and one EHR. ``clock`` gives milliseconds since 1970, ``chance`` a number from 0 up to 1.
 
     ``worker`` names who claims outbox rows; it is unique among the processes and threads that run at the same time.
+    ``patients`` says whose records are pulled, as the setting ``ehr_patients`` does.
     Not shared between threads, as its client is not.
     """
 
@@ -46,6 +47,7 @@ class Sides:
     presence: Presence | None = None
     policy: Policy = field(default_factory=Policy)
     chosen_vendor: str = ""
+    patients: str = ""
 
     def vendor(self) -> Vendor:
         """Whose EHR it is: as the settings say, else as it says itself. Raises EhrFailure when it does not answer."""
@@ -56,9 +58,9 @@ class Sides:
         """How edits of both sides are merged on this connection."""
         return Merging(self.policy, self.validate)
 
-    def ids(self, tx: Transaction) -> Ids:
-        """The pairs of ids, inside one transaction."""
-        return Ids(tx, self.connection, self.border, self.new_id, self.clock())
+    def ids(self, tx: Transaction, *, only_known: bool = False) -> Ids:
+        """The pairs of ids, inside one transaction; with ``only_known`` one that does not write."""
+        return Ids(tx, self.connection, self.border, self.new_id, self.clock(), only_known)
 
 
 def open_sides(
@@ -98,6 +100,7 @@ def open_sides(
         presence=presence,
         policy=_policy(connection),
         chosen_vendor=connection.ehr_vendor,
+        patients=connection.ehr_patients,
     )
 
 

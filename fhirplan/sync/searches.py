@@ -1,0 +1,88 @@
+"""How a type is asked for at this EHR, and whether what came back is what was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from fhirplan.ehr.paging import Page
+from fhirplan.errors import EhrRejected
+from fhirplan.fhir import reference
+from fhirplan.fhir.codec import Resource
+from fhirplan.sync.course import Course, before
+
+PAGE: Final = 100
+"""Resources on a page."""
+_BY_PATIENT: Final = ("patient", "subject")
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """One search of a pull; ``patient`` is the EHR's id of the one it is about, "" for all."""
+
+    parameters: Mapping[str, str]
+    patient: str = ""
+
+
+def by_patient(course: Course) -> str:
+    """The parameter by which the type is asked for one patient at a time, "" where everything is listed at once."""
+    told = course.vendor.ask(course.type).by_patient
+    if told or not course.sides.patients:
+        return told
+    return next((code for code in _BY_PATIENT if code in course.capability.search), "")
+
+
+def searches(course: Course, patients: Iterator[str]) -> Iterator[Search]:
+    """The searches that list a type at this EHR: one, or one for each patient and value that it wants told."""
+    asking = course.vendor.ask(course.type)
+    name = by_patient(course)
+    start = before(course.since)
+    common = {"_count": str(PAGE)}
+    if start:
+        common["_lastUpdated"] = f"ge{start[:10] if course.vendor.by_day else start}"
+    for patient in patients if name else ("",):
+        about = {name: patient} if patient else {}
+        for more in [{key: value} for key, value in asking.each] or [{}]:
+            yield Search({**common, **about, **more}, patient)
+
+
+def distrust(course: Course, search: Search, page: Page, seen: int) -> None:
+    """Checks that what came back is what was asked for: an EHR may ignore a parameter and say nothing.
+
+    ``seen`` is how many resources of the search came with this page and those before. Raises EhrRejected when it
+    ignored a parameter that matters; a list that was cut short is told and not taken as complete.
+    """
+    meanings = {course.vendor.meanings.get(code) for code in page.codes}
+    if "ignored" in meanings:
+        raise EhrRejected(f"The EHR says that it ignored a parameter of the search for {course.type}.", status=200)
+    if "capped" in meanings:
+        course.capped = True
+        course.tally.trouble(f"The EHR gave only some of the {course.type} resources: its limit for one search.")
+    if page.last and page.total is not None and page.total > seen:
+        _cut_short(course, page, seen)
+    if search.patient and any(patient_of(item) not in ("", search.patient) for item in page.resources):
+        raise EhrRejected(
+            f"The EHR was asked for the {course.type} resources of one patient and gave others' too, so none is taken.",
+            status=200,
+        )
+
+
+def _cut_short(course: Course, page: Page, seen: int) -> None:
+    """Fewer came than the EHR counts. A full last page was cut off; otherwise the rest may be what we may not see."""
+    course.capped = True
+    said = f"The EHR counts {page.total} {course.type} resources and gave {seen}"
+    if len(page.resources) >= PAGE:
+        course.tally.trouble(f"{said}, with no link to a next page.")
+    else:
+        course.tally.skipped[course.type] = f"{said}; what is not among them is not taken for deleted."
+
+
+def patient_of(resource: Resource) -> str:
+    """The EHR's id of the patient a resource names as its own, "" when it names none."""
+    for key in ("subject", "patient", "for", "beneficiary"):
+        element = resource.get(key)
+        found = reference.parse(element.get("reference")) if isinstance(element, dict) else None
+        if found and found.type == "Patient":
+            return found.id
+    return ""
