@@ -10,14 +10,22 @@ import time
 import uuid
 from dataclasses import replace
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
+from fhirplan.access.token import Key, public_keys
 from fhirplan.catalog import CATALOG
+from fhirplan.ehr.keysets import KeySets
 from fhirplan.errors import Misconfigured
 from fhirplan.interactions.incoming import checked
-from fhirplan.interactions.services import Pushed, Services
-from fhirplan.settings import Connection, Settings
+from fhirplan.interactions.issuers import Issuer, Issuers
+from fhirplan.interactions.services import Pushed, Services, fhir_base
+from fhirplan.launch.authority import Authority
+from fhirplan.settings import LOOPBACK_HOSTS, Connection, Settings
+from fhirplan.store import grants
 from fhirplan.store.audit import Accesses
 from fhirplan.store.engine import Database
+from fhirplan.store.sealing import sealer
+from fhirplan.store.signing import SigningKeys, signing_keys
 from fhirplan.validation import Validator
 from fhirplan.validation.asking import Opened
 
@@ -31,6 +39,7 @@ def build(settings: Settings) -> Services:
     Raises Misconfigured when the database's url, a package or a profile named in the settings cannot be used.
     """
     database = Database.open(settings.database)
+    keys = signing_keys(settings)
     services = Services(
         database=database,
         validator=Validator.load(packages=settings.packages, ask=terminology(settings)),
@@ -38,6 +47,8 @@ def build(settings: Settings) -> Services:
         clock=now,
         new_id=new_id,
         accesses=Accesses(database),
+        issuers=our_tokens(settings, database, keys),
+        signing=keys,
     )
     _known_profiles(settings, services.validator)
     pushed = _through(settings, services)
@@ -64,6 +75,43 @@ def build_sync(settings: Settings, services: Services, connection: Connection, w
         validate=lambda resource: checked(services, resource, connection=connection, imported=True),
         worker=worker or worker_name(),
         folder=settings.data_dir / "workers",
+    )
+
+
+def our_tokens(settings: Settings, database: Database, keys: SigningKeys) -> Issuers:
+    """Our own authorization server as one whose tokens are taken, on each connection for its own FHIR base."""
+
+    def public(_kid: str) -> tuple[Key, ...]:
+        return public_keys(keys.public())
+
+    def revoked(gid: str, _jti: str) -> bool:
+        if not gid:
+            return False
+        with database.read() as tx:
+            return not grants.live(tx, gid, now())
+
+    issuer = f"{settings.base_url.rstrip('/')}/auth"
+    return Issuers(
+        tuple(
+            Issuer(issuer, item.name, frozenset({fhir_base(settings, item.name)}), keys=public, own=True)
+            for item in settings.all_connections
+        ),
+        revoked,
+    )
+
+
+def build_authority(services: Services) -> Authority:
+    """What the authorization server and the launches work with."""
+    settings = services.settings
+    loopback = (urlsplit(settings.base_url).hostname or "") in LOOPBACK_HOSTS
+    return Authority(
+        settings,
+        services.database,
+        sealer(settings),
+        services.signing or signing_keys(settings),
+        KeySets(loopback=loopback),
+        services.clock,
+        services.new_id,
     )
 
 

@@ -66,6 +66,33 @@ class Connection:
     ehr_calls_per_second: float = _setting(
         0.0, "most calls to the EHR in a second on average, by each of our processes; 0: no limit", minimum=0.0
     )
+    launch_client_id: str = _setting(
+        "", "our client id there for opening our pages from its charts and for signing people in; empty: neither"
+    )
+    launch_client_secret: str = _setting(
+        "", "our client secret there when launch_auth is client-secret-basic", secret=True
+    )
+    launch_auth: str = _setting(
+        "public",
+        "how we prove who we are when we are opened from a chart; private-key-jwt: by ehr_private_key",
+        one_of=("public", "client-secret-basic", "private-key-jwt"),
+    )
+    launch_issuers: tuple[str, ...] = _setting(
+        (), "FHIR bases that may open our pages from their charts; empty: ehr_url", accepted="URLs, comma separated"
+    )
+    launch_scopes: str = _setting(
+        "openid fhirUser launch launch/patient online_access",
+        "scopes that we ask for when we are opened from a chart; launch only where the EHR opens us, launch/patient "
+        "only where it does not",
+    )
+    launch_authorize: str = _setting(
+        "get", "how the browser is sent to where people sign in there", one_of=("get", "post")
+    )
+    launch_frame_ancestors: tuple[str, ...] = _setting(
+        (),
+        "web origins that may show our pages in a frame, besides those of launch_issuers",
+        accepted="origins such as https://ehr.example.org, comma separated",
+    )
     write_mode: str = _setting(
         "behind",
         "behind: a write is answered at once and pushed by the worker; through: the request waits for the EHR's answer",
@@ -143,6 +170,33 @@ class Settings:
     max_search_values: int = _setting(500, "most values in one search, over all parameters", minimum=1)
     max_chain: int = _setting(4, "most steps from resource to resource in one search parameter", minimum=0)
     max_included: int = _setting(1000, "most resources that _include and _revinclude add to a page", minimum=0)
+    clients_file: str = _setting(
+        "",
+        "clients that may ask for tokens besides those that `fhirplan clients add` registered",
+        accepted="a JSON file: a list of registrations as `fhirplan clients add` prints them",
+    )
+    signing_keys: str = _setting(
+        "", "private keys that our own tokens are signed with; empty: made in data_dir", accepted="a JWK Set file"
+    )
+    encryption_key: str = _setting(
+        "",
+        "seals EHR tokens in the database; several: the first seals, all open; empty: a key file made in data_dir",
+        accepted="a key that `fhirplan keys new` made; several comma separated",
+        secret=True,
+    )
+    token_seconds: int = _setting(900, "seconds that a token of an app is good for, at most 3600", minimum=60)
+    grant_hours: float = _setting(
+        2160.0, "hours that an app with offline_access may renew its tokens without asking again", minimum=0.1
+    )
+    session_hours: float = _setting(
+        10.0, "hours that a person stays signed in, on our pages and in apps with online_access", minimum=0.05
+    )
+    rate_limit: int = _setting(
+        6000, "requests that one client, or one address without a token, may make in a minute; 0: no limit", minimum=0
+    )
+    sign_in_limit: int = _setting(
+        120, "requests to /auth that one address may make in a minute; 0: no limit", minimum=0
+    )
     log_level: str = _setting("info", "how much is logged", one_of=("debug", "info", "warning", "error"))
     log_format: str = _setting("json", "json: one object a line; text: for people", one_of=("json", "text"))
     default_connection: Connection = field(default_factory=Connection)

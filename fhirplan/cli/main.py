@@ -22,6 +22,8 @@ COMMANDS: Final = {
     "ehr": "what an EHR can do for us",
     "conflicts": "what was changed on both sides",
     "outbox": "what waits to be sent",
+    "clients": "which programs may ask for access to our FHIR API",
+    "keys": "keys that seal secrets and sign tokens",
     "package": "write our profiles as a FHIR package",
     "migrate": "bring the database to the current schema",
     "reindex": "make the search indexes anew",

@@ -12,6 +12,7 @@ from fhirplan.settings import DEFAULT_CONNECTION, Connection, Settings
 from fhirplan.store.audit import Accesses
 from fhirplan.store.commit import Origin
 from fhirplan.store.engine import Database
+from fhirplan.store.signing import SigningKeys
 from fhirplan.validation import Validator
 
 Pushed = Callable[[str, str, str], Mapping[str, Any]]
@@ -30,7 +31,7 @@ class Services:
     ``clock`` gives ms since 1970, ``new_id`` an unused resource id. ``pushed(connection, type, id)`` sends one
     resource's waiting changes to its EHR and gives the receipt; None where nothing is pushed while a caller waits.
     ``accesses`` keeps who read what; None where nobody but the operator reads. ``issuers`` are those whose access
-    tokens are taken, ``recognised`` what was verified of these.
+    tokens are taken, ``recognised`` what was verified of these. ``signing`` holds the keys of our own tokens.
     """
 
     database: Database
@@ -42,6 +43,7 @@ class Services:
     accesses: Accesses | None = None
     issuers: Issuers = field(default_factory=Issuers)
     recognised: Recognised = field(default_factory=Recognised)
+    signing: SigningKeys | None = None
 
     def connection(self, interaction: Interaction) -> Connection:
         """The settings of the connection that the interaction is on."""

@@ -360,3 +360,85 @@ caseload_work: Final = Table(
     PrimaryKeyConstraint("connection", "plan", "task"),
     Index("ix_caseload_work_owner", "connection", "owner", "due"),
 )
+
+# A program that may ask for access: ``kind`` is how it proves who it is; lists are texts with spaces between.
+client: Final = Table(
+    "client",
+    metadata,
+    Column("client_id", _TEXT, primary_key=True),
+    _needed("connection"),
+    _needed("name"),
+    _needed("kind"),
+    # SHA-256 of a secret of 256 random bits, which therefore needs no salt; "" where there is none.
+    _needed("secret_digest"),
+    _needed("jwks"),
+    _needed("jwks_url"),
+    _needed("scopes"),
+    _needed("redirect_uris"),
+    _needed("launch_uris"),
+    _needed("created", _TIME),
+    Column("disabled", _TIME),
+    _one_of("kind", "public", "secret", "key"),
+)
+
+# What one person, or nobody but a client, has let a client do; every token names its grant.
+access_grant: Final = Table(
+    "access_grant",
+    metadata,
+    Column("gid", _TEXT, primary_key=True),
+    _needed("connection"),
+    _needed("client_id"),
+    _needed("subject"),
+    _needed("fhir_user"),
+    _needed("scope"),
+    _needed("patient"),
+    _needed("encounter"),
+    _needed("created", _TIME),
+    _needed("expires", _TIME),
+    Column("revoked", _TIME),
+    Index("ix_access_grant_client", "client_id", "revoked"),
+    Index("ix_access_grant_expires", "expires"),
+)
+
+# A secret that was handed out to be brought back once: only its digest is here, and what it stands for is sealed.
+ticket: Final = Table(
+    "ticket",
+    metadata,
+    _needed("kind"),
+    _needed("digest"),
+    _needed("gid"),
+    _needed("body", LargeBinary),
+    _needed("expires", _TIME),
+    Column("used", _TIME),
+    PrimaryKeyConstraint("kind", "digest"),
+    Index("ix_ticket_expires", "expires"),
+)
+
+# Assertions that were used, each until it ends by itself, so that none is used twice.
+seen_assertion: Final = Table(
+    "seen_assertion",
+    metadata,
+    _needed("issuer"),
+    _needed("jti"),
+    _needed("expires", _TIME),
+    PrimaryKeyConstraint("issuer", "jti"),
+    Index("ix_seen_assertion_expires", "expires"),
+)
+
+# One opening of our pages from a chart; ``body`` holds the EHR's tokens and context, sealed.
+launch_session: Final = Table(
+    "launch_session",
+    metadata,
+    Column("sid", _TEXT, primary_key=True),
+    _needed("digest"),
+    _needed("connection"),
+    _needed("subject"),
+    _needed("fhir_user"),
+    _needed("patient"),
+    _needed("encounter"),
+    _needed("body", LargeBinary),
+    _needed("renew_at", _TIME),
+    _needed("created", _TIME),
+    _needed("expires", _TIME),
+    Index("ix_launch_session_expires", "expires"),
+)

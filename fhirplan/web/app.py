@@ -8,11 +8,13 @@ from typing import Final
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
+from fhirplan.assembly import build_authority
 from fhirplan.errors import FhirplanError, Issue, Misconfigured
 from fhirplan.interactions.outcomes import failure, refusal, said
 from fhirplan.interactions.services import Services
 from fhirplan.interactions.values import Reply
 from fhirplan.telemetry import bind_request, log
+from fhirplan.web.auth import add_auth
 from fhirplan.web.chart import add_chart
 from fhirplan.web.fhir_api import add_fhir_api, base_urls
 from fhirplan.web.headers import require_loopback, secured
@@ -34,10 +36,9 @@ def create_app(services: Services) -> Flask:
     if any(item.ehr_url for item in services.settings.all_connections):
         # Only where an EHR is spoken to: it brings an HTTP client with it.
         from fhirplan.web.conflicts import add_conflicts
-        from fhirplan.web.jwks import add_jwks
 
         add_conflicts(app, services)
-        add_jwks(app, services)
+    add_auth(app, build_authority(services))
     add_health(app, services)
     add_chart(app, services)
     _add_last_net(app, services, open_=open_)

@@ -1,0 +1,121 @@
+"""Keeps the sessions of people who opened our pages from a chart: one for each launch."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from sqlalchemy import bindparam, delete, select, update
+
+from fhirplan.store import tables
+from fhirplan.store.engine import Row, Transaction, statement
+from fhirplan.store.sealing import Sealer
+from fhirplan.store.secrets import digest, same
+from fhirplan.store.statements import insertion
+
+_s: Final = tables.launch_session.c
+_INSERT: Final = insertion(tables.launch_session)
+_GET: Final = statement(select(*_s).where(_s.sid == bindparam("sid_")))
+_UPDATE: Final = statement(
+    update(tables.launch_session)
+    .where(_s.sid == bindparam("sid_"))
+    .values(body=bindparam("body"), renew_at=bindparam("renew_at"), patient=bindparam("patient"))
+)
+_DELETE: Final = statement(delete(tables.launch_session).where(_s.sid == bindparam("sid_")))
+_SWEEP: Final = statement(delete(tables.launch_session).where(_s.expires < bindparam("now")))
+_ALL: Final = statement(select(_s.sid, _s.body))
+_RESEAL: Final = statement(
+    update(tables.launch_session).where(_s.sid == bindparam("sid_")).values(body=bindparam("body"))
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One opening of our pages. ``sid`` is no secret: it stands in addresses and in the cookie's name.
+
+    ``subject`` is who the EHR says the person is, ``fhir_user`` that person as a reference; ``patient`` and
+    ``encounter`` are our ids. ``body`` holds the EHR's tokens and the rest of the context. Times are ms; ``renew_at``
+    is when the EHR's token is to be renewed, 0 for never.
+    """
+
+    sid: str
+    connection: str
+    subject: str
+    fhir_user: str
+    patient: str
+    encounter: str
+    created: int
+    expires: int
+    renew_at: int = 0
+    body: dict[str, Any] = field(default_factory=dict, repr=False)
+
+
+def begin(tx: Transaction, sealer: Sealer, session: Session, secret: str, now: int) -> None:
+    """Keeps a new session, known again by ``secret``; ended ones are forgotten."""
+    tx.run(_SWEEP, now=now)
+    tx.run(
+        _INSERT,
+        sid=session.sid,
+        digest=digest(secret),
+        connection=session.connection,
+        subject=session.subject,
+        fhir_user=session.fhir_user,
+        patient=session.patient,
+        encounter=session.encounter,
+        body=sealer.seal(json.dumps(session.body).encode()),
+        renew_at=session.renew_at,
+        created=session.created,
+        expires=session.expires,
+    )
+
+
+def get(tx: Transaction, sealer: Sealer, sid: str, secret: str, now: int) -> Session | None:
+    """The session of that id when the secret is its own and it has not ended, else None."""
+    row = tx.one(_GET, sid_=sid)
+    if row is None:
+        return None
+    known = dict(zip(_s.keys(), row, strict=True))
+    if not same(secret, known["digest"]) or known["expires"] <= now:
+        return None
+    return _session(sealer, row)
+
+
+def change(tx: Transaction, sealer: Sealer, session: Session) -> None:
+    """Keeps a session's new tokens and patient."""
+    body = sealer.seal(json.dumps(session.body).encode())
+    tx.run(_UPDATE, sid_=session.sid, body=body, renew_at=session.renew_at, patient=session.patient)
+
+
+def end(tx: Transaction, sid: str) -> None:
+    """Forgets a session."""
+    tx.run(_DELETE, sid_=sid)
+
+
+def reseal(tx: Transaction, sealer: Sealer) -> int:
+    """Seals all sessions anew with the newest key; gives their number."""
+    rows = tx.all(_ALL)
+    for sid, body in rows:
+        opened = sealer.open(body)
+        if opened is not None:
+            tx.run(_RESEAL, sid_=sid, body=sealer.seal(opened))
+    return len(rows)
+
+
+def _session(sealer: Sealer, row: Row) -> Session | None:
+    known = dict(zip(_s.keys(), row, strict=True))
+    opened = sealer.open(known["body"])
+    if opened is None:
+        return None
+    return Session(
+        known["sid"],
+        known["connection"],
+        known["subject"],
+        known["fhir_user"],
+        known["patient"],
+        known["encounter"],
+        known["created"],
+        known["expires"],
+        known["renew_at"],
+        json.loads(opened),
+    )

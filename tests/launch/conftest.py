@@ -1,0 +1,132 @@
+"""A server with clients of every kind, and keys to sign their assertions with."""
+
+import itertools
+import json
+import shutil
+import time
+import uuid
+from urllib.parse import urlencode
+
+import pytest
+from joserfc import jwt
+from joserfc.jwk import ECKey, RSAKey
+
+from fhirplan import assembly, settings
+from fhirplan.store import clients
+from fhirplan.store.clients import Client
+from fhirplan.store.engine import Database
+from fhirplan.store.secrets import digest
+from fhirplan.web.app import create_app
+
+BASE = "http://127.0.0.1:8080"
+TOKEN_URL = f"{BASE}/auth/token"
+ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+REDIRECT = "https://app.example.org/back"
+
+
+class Keys:
+    """One key of each kind, and assertions signed with them."""
+
+    def __init__(self):
+        self.ec = ECKey.generate_key("P-384", {"kid": "ec-1"})
+        self.rsa = RSAKey.generate_key(2048, {"kid": "rsa-1"})
+
+    @property
+    def jwks(self):
+        shown = [{**key.as_dict(private=False), "kid": key.kid} for key in (self.ec, self.rsa)]
+        return {"keys": shown}
+
+    def assertion(self, alg="ES384", client="backend", key=None, header=None, **claims):
+        key = key or (self.ec if alg.startswith("ES") else self.rsa)
+        now = int(time.time())
+        said = {"iss": client, "sub": client, "aud": TOKEN_URL, "exp": now + 240, "jti": str(uuid.uuid4()), **claims}
+        said = {name: value for name, value in said.items() if value is not None}
+        return jwt.encode({"alg": alg, "kid": key.kid, "typ": "JWT", **(header or {})}, said, key, algorithms=[alg])
+
+
+@pytest.fixture(scope="session")
+def keys():
+    return Keys()
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("made")
+    database = Database.open(f"sqlite:///{folder / 'empty.db'}")
+    database.migrate()
+    database.close()
+    return folder
+
+
+class Server:
+    """Our server through Flask's test client, with forms in and JSON out."""
+
+    def __init__(self, app, services, keys):
+        self.app, self.services, self.keys = app, services, keys
+        self.client = app.test_client()
+
+    def form(self, path, headers=None, **fields):
+        data = urlencode({name: value for name, value in fields.items() if value is not None})
+        said = {"Content-Type": "application/x-www-form-urlencoded", **(headers or {})}
+        return self.client.post(path, data=data, headers=said)
+
+    def token(self, headers=None, **fields):
+        return self.form("/auth/token", headers, **fields)
+
+    def backend(self, scope="system/*.rs", alg="ES384", assertion=None, **more):
+        given = self.keys.assertion(alg) if assertion is None else assertion
+        fields = {"grant_type": "client_credentials", "scope": scope, "client_assertion_type": ASSERTION} | more
+        return self.token(client_assertion=given, **fields)
+
+
+@pytest.fixture
+def start(tmp_path, made, keys):
+    """Makes a server with the given settings and the clients backend, other, public-app, secret-app and key-app."""
+    numbers = itertools.count()
+    opened = []
+
+    def make(**given):
+        path = tmp_path / f"{next(numbers)}.db"
+        shutil.copy(made / "empty.db", path)
+        chosen = settings.load(
+            {}, **{"database_url": f"sqlite:///{path}", "data_dir": str(made), "validation": "base", **given}
+        )
+        services = assembly.build(chosen)
+        opened.append(services.database)
+        for client in registered(keys):
+            with services.database.write() as tx:
+                clients.add(tx, client)
+        return Server(create_app(services), services, keys)
+
+    yield make
+    for database in opened:
+        database.close()
+
+
+@pytest.fixture
+def server(start):
+    return start()
+
+
+def registered(keys):
+    jwks = json.dumps(keys.jwks)
+    app = (
+        *("openid", "fhirUser", "launch", "launch/patient", "launch/encounter", "online_access", "offline_access"),
+        *("patient/*.rs", "user/CarePlan.cruds", "patient/Task.cruds"),
+    )
+    return [
+        Client("backend", "default", "A vendor", "key", ("system/CarePlan.rs", "system/Goal.cruds"), jwks=jwks),
+        Client("other", "default", "Another vendor", "key", ("system/*.rs",), jwks=jwks),
+        Client("public-app", "default", "An app", "public", app, redirect_uris=(REDIRECT,)),
+        Client("other-app", "default", "An app too", "public", app, redirect_uris=("https://other.example.org/back",)),
+        Client(
+            "secret-app",
+            "default",
+            "A site",
+            "secret",
+            app,
+            secret_digest=digest("s e:cret"),
+            redirect_uris=(REDIRECT,),
+        ),
+        Client("key-app", "default", "A hospital", "key", app, jwks=jwks, redirect_uris=(REDIRECT,)),
+    ]
