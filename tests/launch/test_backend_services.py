@@ -226,7 +226,7 @@ def test_discovery_says_what_works_and_no_more(server, start):
         ("patient/*.rs", ["patient/CarePlan.cruds", "patient/Goal.r"], "patient/CarePlan.rs patient/Goal.r"),
         ("patient/CarePlan.cruds", ["patient/*.rs"], "patient/CarePlan.rs"),
         ("patient/CarePlan.read", ["patient/*.read"], "patient/CarePlan.read"),
-        ("patient/CarePlan.*", ["patient/*.read"], "patient/CarePlan.rs"),
+        ("patient/CarePlan.*", ["patient/*.read"], "patient/CarePlan.read"),
         ("user/CarePlan.rs", ["patient/*.rs", "system/*.rs"], ""),
         (
             "patient/CarePlan.rs?category=a",
@@ -244,3 +244,31 @@ def test_discovery_says_what_works_and_no_more(server, start):
 )
 def test_scopes_are_narrowed_and_never_widened(asked, most, given):
     assert " ".join(granted(asked.split(), most)) == given
+
+
+def reads(server, token, path):
+    return server.client.get(f"/fhir/{path}", headers={"Authorization": f"Bearer {token}"}).status_code
+
+
+@pytest.mark.parametrize("alg", ["ES384", "RS384"])
+def test_a_system_reads_what_its_scope_says_and_nothing_else(server, alg):
+    token = server.backend("system/CarePlan.rs", alg).json["access_token"]
+    assert reads(server, token, "CarePlan") == 200
+    assert reads(server, token, "CarePlan/none") == 404
+    assert reads(server, token, "Goal") == 403
+    assert reads(server, token, "Patient/none") == 403
+    assert reads(server, token, "AuditEvent") == 403
+    plan = {"resourceType": "CarePlan", "status": "active", "intent": "plan", "subject": {"reference": "Patient/p"}}
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/fhir+json"}
+    assert server.client.post("/fhir/CarePlan", json=plan, headers=headers).status_code == 403
+    assert server.client.delete("/fhir/CarePlan/none", headers=headers).status_code == 403
+    assert server.client.get("/fhir/CarePlan").status_code == 401
+    assert reads(server, token[:-3] + "abc", "CarePlan") == 401
+
+
+def test_a_revoked_token_opens_nothing_from_the_next_request_on(server):
+    token = server.backend("system/CarePlan.rs").json["access_token"]
+    assert reads(server, token, "CarePlan") == 200
+    proof = {"client_assertion_type": ASSERTION, "client_assertion": server.keys.assertion()}
+    assert server.form("/auth/revoke", token=token, **proof).status_code == 200
+    assert reads(server, token, "CarePlan") == 401
