@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import Final
 
-from fhirplan.catalog.spec import R4, ResourceSpec, SearchParameter
+from fhirplan.catalog.spec import OURS, R4, ResourceSpec, SearchParameter
+
+_PATIENT: Final = (
+    "Provenance.extension.where(url = 'http://hl7.org/fhir/5.0/StructureDefinition/extension-Provenance.patient').value"
+)
 
 PROVENANCE: Final = ResourceSpec(
     "Provenance",
-    patient=("Provenance.target",),
+    patient=("Provenance.target", _PATIENT),
     search=(
         SearchParameter(
             "agent",
@@ -43,10 +47,10 @@ PROVENANCE: Final = ResourceSpec(
         SearchParameter(
             "patient",
             "reference",
-            "Provenance.target.where(resolve() is Patient)",
+            f"Provenance.target.where(resolve() is Patient) | {_PATIENT}",
             ("Patient",),
-            "Target Reference(s)",
-            R4 + "Provenance-patient",
+            "Whose record it is about: a patient as target, or as the extension of R5's Provenance.patient",
+            OURS + "Provenance-patient",
         ),
         SearchParameter(
             "recorded",

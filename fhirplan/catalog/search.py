@@ -16,12 +16,14 @@ MOST_USED: Final = {
     "_count": "resources on a page",
     "_elements": "elements of the root to show; what must not be left out is shown too",
     "_filter": "comparisons joined by and, or, not and brackets",
-    "_has": "by resources that refer to this one",
+    "_has": "by stored resources that refer to this one",
     "_include": "adds what the matches refer to; :iterate goes on from there",
     "_list": "the members of a List, by its id",
     "_page": "the next page, as its link names it",
-    "_revinclude": "adds what refers to the matches; :iterate goes on from there",
-    "_sort": "any parameter, with a hyphen for descending; what has no value comes last",
+    "_revinclude": "adds what refers to the matches; :iterate goes on from there; the Provenance of each version comes "
+    "where Provenance is named",
+    "_sort": "any parameter, of Provenance recorded or _lastUpdated, with a hyphen for descending; what has no value "
+    "comes last",
     "_summary": "true, text, data, count or false",
     "_text": "words in the narrative",
     "_total": "accurate, estimate (exact for few matches) or none",

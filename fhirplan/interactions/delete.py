@@ -8,6 +8,7 @@ from fhirplan.interactions.conditions import required
 from fhirplan.interactions.matching import chosen
 from fhirplan.interactions.outcomes import said
 from fhirplan.interactions.parameters import refuse_parameters
+from fhirplan.interactions.provenances import refuse_made
 from fhirplan.interactions.services import Services
 from fhirplan.interactions.values import Interaction, Reply
 from fhirplan.interactions.written import pushed, stored
@@ -23,6 +24,7 @@ def delete(services: Services, interaction: Interaction) -> Reply:
     If-Match does not hold, InvalidSearch, MultipleMatches.
     """
     type_, id_ = interaction.type, interaction.id
+    refuse_made(interaction)
     if id_:
         refuse_parameters(interaction)
     with services.database.write() as tx:

@@ -19,7 +19,8 @@ from fhirplan.interactions.services import Services
 from fhirplan.interactions.values import Interaction, Reply
 from fhirplan.store.compartment import members
 from fhirplan.store.engine import Transaction
-from fhirplan.store.versions import Version, current
+from fhirplan.store.provenance import current
+from fhirplan.store.versions import Version
 
 REFERRED: Final = frozenset(
     {"Practitioner", "PractitionerRole", "Organization", "RelatedPerson", "Location", "HealthcareService"}

@@ -12,7 +12,8 @@ from fhirplan.interactions.parameters import refuse_parameters
 from fhirplan.interactions.services import Services
 from fhirplan.interactions.values import Interaction, Reply
 from fhirplan.store.engine import Transaction
-from fhirplan.store.versions import Step, Window, current, history_types
+from fhirplan.store.provenance import current, is_made
+from fhirplan.store.versions import Step, Version, Window, history_types
 from fhirplan.store.versions import history_instance as of_resource
 
 _METHODS = {"create": "POST", "update": "PUT", "delete": "DELETE"}
@@ -29,7 +30,10 @@ def history_instance(services: Services, tx: Transaction, interaction: Interacti
     newest = current(tx, interaction.connection, interaction.type, interaction.id)
     if newest is None:
         raise NotFound(f"There never was a {interaction.type}/{interaction.id} here.")
-    found = of_resource(tx, interaction.connection, interaction.type, interaction.id, window)
+    if is_made(interaction.type, interaction.id):
+        found = [Step(newest, -newest.rid, made=True)] if _in(window, newest) else []
+    else:
+        found = of_resource(tx, interaction.connection, interaction.type, interaction.id, window)
     whole = not {name for name, _ in interaction.parameters} - {"_count"}
     return _page(interaction, window, found, newest.version if whole else None)
 
@@ -44,6 +48,15 @@ def history_system(services: Services, tx: Transaction, interaction: Interaction
     """A history Bundle of everything; parameters and errors as in ``history_instance``."""
     window = _window(services, interaction)
     return _page(interaction, window, history_types(tx, interaction.connection, [], window))
+
+
+def _in(window: Window, only: Version) -> bool:
+    """Whether the only version of a resource is in a window."""
+    return (
+        -only.rid < window.before
+        and only.updated >= window.since
+        and (window.high is None or only.updated < window.high)
+    )
 
 
 def _window(services: Services, interaction: Interaction) -> Window:

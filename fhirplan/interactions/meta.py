@@ -11,6 +11,7 @@ from fhirplan.interactions.everything import live
 from fhirplan.interactions.incoming import checked, refusing
 from fhirplan.interactions.inputs import inputs, parameters
 from fhirplan.interactions.parameters import refuse_parameters
+from fhirplan.interactions.provenances import refuse_made
 from fhirplan.interactions.services import Services
 from fhirplan.interactions.values import Interaction, Reply
 from fhirplan.interactions.written import pushed, stored
@@ -41,6 +42,7 @@ def meta_delete(services: Services, interaction: Interaction) -> Reply:
 def _change(services: Services, interaction: Interaction, *, adding: bool) -> Reply:
     """Makes a new version unless nothing changes; raises NotFound, Gone, StaleVersion, MalformedRequest."""
     refuse_parameters(interaction)
+    refuse_made(interaction)
     given = _given(services, interaction)
     for left in reversed(range(_TRIES)):
         with services.database.read() as tx:

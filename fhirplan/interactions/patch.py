@@ -16,6 +16,7 @@ from fhirplan.interactions.incoming import checked, refusing, relative
 from fhirplan.interactions.linking import refuse_conditional
 from fhirplan.interactions.matching import chosen
 from fhirplan.interactions.parameters import refuse_parameters
+from fhirplan.interactions.provenances import refuse_made
 from fhirplan.interactions.services import Services
 from fhirplan.interactions.values import Interaction, Reply
 from fhirplan.interactions.written import stored, written
@@ -35,6 +36,7 @@ def patch(services: Services, interaction: Interaction) -> Reply:
     validated before anything is stored. Raises StaleVersion, NotFound, Gone, MalformedRequest, MultipleMatches and
     InvalidResource, of which a ``test`` that fails is one; then nothing has changed.
     """
+    refuse_made(interaction)
     if interaction.id:
         refuse_parameters(interaction)
     operations = parsed_patch(services, interaction)

@@ -8,7 +8,9 @@ from fhirplan.interactions.parameters import refuse_parameters
 from fhirplan.interactions.services import Services
 from fhirplan.interactions.values import Interaction, Reply
 from fhirplan.store.engine import Transaction
-from fhirplan.store.versions import Version, at, current
+from fhirplan.store.provenance import current
+from fhirplan.store.versions import Version, at
+from fhirplan.store.writes import PROVENANCE
 
 
 def read(_services: Services, tx: Transaction, interaction: Interaction) -> Reply:
@@ -32,6 +34,8 @@ def vread(_services: Services, tx: Transaction, interaction: Interaction) -> Rep
     version = None
     if number.isascii() and number.isdigit() and len(number) < 10:
         version = at(tx, interaction.connection, interaction.type, interaction.id, int(number))
+    if version is None and interaction.type == PROVENANCE and number == "1":
+        version = current(tx, interaction.connection, interaction.type, interaction.id)
     if version is None:
         raise NotFound(
             f"There is no version {number[:64]} of {interaction.type}/{interaction.id}. "

@@ -13,6 +13,7 @@ from fhirplan.fhir import subset
 from fhirplan.fhir.bundle import searchset
 from fhirplan.fhir.codec import Resource, dumps
 from fhirplan.interactions.outcomes import said
+from fhirplan.interactions.provenances import search_provenance
 from fhirplan.interactions.services import Services
 from fhirplan.interactions.terminology import codes_of
 from fhirplan.interactions.values import Interaction, Parameters, Reply
@@ -21,6 +22,7 @@ from fhirplan.settings import Settings
 from fhirplan.store.engine import Transaction
 from fhirplan.store.search_sql import Found, search, search_types
 from fhirplan.store.versions import Version
+from fhirplan.store.writes import PROVENANCE
 
 # What may stand in a query as it is (RFC 3986 section 3.4), but for what separates its parts.
 _PLAIN: Final = "/:,$@!"
@@ -31,8 +33,7 @@ def search_type(services: Services, tx: Transaction, interaction: Interaction) -
 
     Raises InvalidSearch, naming what is wrong and what the type supports, and TooCostly.
     """
-    query = parsed_query(services, interaction, interaction.type, interaction.parameters, lenient=interaction.lenient)
-    found = search(tx, interaction.connection, query)
+    query, found = _found(services, tx, interaction)
     return _answer(interaction, f"{interaction.base}/{interaction.type}", query, found)
 
 
@@ -56,17 +57,25 @@ def search_compartment(services: Services, tx: Transaction, interaction: Interac
     Raises besides NotSupported for a type that does not belong to patients.
     """
     within = Compartment("Patient", interaction.id, patient_parameters(interaction.type))
-    query = parsed_query(
-        services,
-        interaction,
-        interaction.type,
-        interaction.parameters,
-        lenient=interaction.lenient,
-        compartment=within,
-    )
-    found = search(tx, interaction.connection, query)
+    query, found = _found(services, tx, interaction, within)
     own = f"{interaction.base}/Patient/{interaction.id}/{interaction.type}"
     return _answer(interaction, own, query, found)
+
+
+def _found(
+    services: Services, tx: Transaction, interaction: Interaction, within: Compartment | None = None
+) -> tuple[Query, Found]:
+    pairs, cursor = interaction.parameters, None
+    if interaction.type == PROVENANCE:
+        # Its pages go on in two places, so that their cursor is another one.
+        cursor = next((text for name, text in pairs if name == "_page"), None)
+        pairs = tuple(pair for pair in pairs if pair[0] != "_page")
+    query = parsed_query(
+        services, interaction, interaction.type, pairs, lenient=interaction.lenient, compartment=within
+    )
+    if interaction.type == PROVENANCE:
+        return query, search_provenance(tx, interaction, query, cursor)
+    return query, search(tx, interaction.connection, query)
 
 
 def parsed_query(
@@ -134,6 +143,9 @@ def _issues(query: Query, found: Found) -> Sequence[Issue]:
         Issue("warning", "not-supported", f"{error.text} It was passed over, so more is found than was asked for.")
         for error in query.ignored
     ]
+    if any(name.startswith("_has:Provenance:") for name, _ in query.pairs):
+        text = "_has looks at Provenance that is stored, not at what each version tells of its writing."
+        issues.append(Issue("information", "informational", text))
     if found.cut:
         text = (
             f"More than {query.max_included} resources belong to this page; only so many were added. Ask for a smaller "

@@ -24,6 +24,7 @@ from fhirplan.interactions.linking import conditional, linked, may_have_conditio
 from fhirplan.interactions.matching import chosen, described, matches
 from fhirplan.interactions.parameters import refuse_parameters
 from fhirplan.interactions.patch import parsed_patch, patched_version, prepared
+from fhirplan.interactions.provenances import refuse_made
 from fhirplan.interactions.services import Services
 from fhirplan.interactions.update import meant_id
 from fhirplan.interactions.values import Interaction, Reply
@@ -97,6 +98,8 @@ def _permit(services: Services, entries: Iterable[Entry], reads: dict[str, Read]
             if asked.kind not in WRITES and asked.kind not in reads:
                 raise NotSupported(f"Entry {item.index} asks for a {asked.kind}, which no transaction does.")
             decide(asked.actor, asked.kind, asked.type, services.settings.auth)
+            if asked.kind in WRITES:
+                refuse_made(asked)
             if asked.kind in WRITES and (asked.id or asked.kind == "create"):
                 refuse_parameters(asked)
         except FhirplanError as error:

@@ -11,6 +11,7 @@ from fhirplan.interactions.incoming import accepted
 from fhirplan.interactions.matching import chosen
 from fhirplan.interactions.outcomes import StaleVersion
 from fhirplan.interactions.parameters import refuse_parameters
+from fhirplan.interactions.provenances import refuse_made
 from fhirplan.interactions.services import Services
 from fhirplan.interactions.values import Interaction, Reply
 from fhirplan.interactions.written import stored, written
@@ -25,6 +26,7 @@ def update(services: Services, interaction: Interaction) -> Reply:
     Without an id in the address it is a conditional update: its query says which resource is meant. Raises as
     ``accepted`` does, StaleVersion when If-Match names another version than the current one, MultipleMatches.
     """
+    refuse_made(interaction)
     if interaction.id:
         refuse_parameters(interaction)
     incoming = accepted(services, interaction)

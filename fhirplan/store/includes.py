@@ -10,10 +10,11 @@ from sqlalchemy import Select, bindparam, select
 
 from fhirplan.catalog import ResourceSpec
 from fhirplan.search.results import Include
-from fhirplan.store import parameters, tables, versions
+from fhirplan.store import parameters, provenance, tables, versions
 from fhirplan.store.engine import Statement, Transaction, statement
 from fhirplan.store.search_nodes import spec_of
 from fhirplan.store.versions import Version
+from fhirplan.store.writes import PROVENANCE
 
 # One statement asks for so many resources.
 _AT_ONCE: Final = 256
@@ -57,20 +58,42 @@ class _Adding:
         """What the includes add to these resources."""
         forward = self._forward(resources, includes)
         reverse = [include for include in includes if include.reverse]
-        if len(forward) == 1 and not reverse and len(resources) <= _AT_ONCE:
+        made = any(item.rid < 0 for item in resources)
+        if len(forward) == 1 and not reverse and not made and len(resources) <= _AT_ONCE:
             return self._taken(self._whole_targets([item.rid for item in resources], *forward[0]))
         wanted: set[int] = set()
         for pids, target in forward:
             wanted.update(self._targets([item.rid for item in resources], pids, target))
         for include in reverse:
             wanted.update(self._sources(resources, include))
+        wanted.update(self._named_by_made(resources, includes))
         wanted -= self._seen
         if len(wanted) > self._left:
             self.cut = True
         rids = sorted(wanted)[: self._left]
         self._seen.update(rids)
         self._left -= len(rids)
-        return self._read(rids)
+        return [*self._read(rids), *self._taken(self._made(resources, reverse))]
+
+    def _made(self, resources: Sequence[Version], reverse: Iterable[Include]) -> list[Version]:
+        """The Provenances of writes that refer to these resources, where an include names Provenance."""
+        found: list[Version] = []
+        for include in reverse:
+            if include.source == PROVENANCE:
+                named = [(item.type, item.id) for item in resources if include.target in ("", item.type)]
+                found += provenance.referring(self._tx, self._connection, named, include.code, self._left + 1)
+        return found
+
+    def _named_by_made(self, resources: Sequence[Version], includes: Iterable[Include]) -> Iterable[int]:
+        """The numbers of what the Provenances of writes refer to; these have no rows in an index."""
+        for include in includes:
+            if include.reverse or include.source not in ("*", PROVENANCE):
+                continue
+            for item in resources:
+                for name in provenance.referred(item, include.code, include.target) if item.rid < 0 else ():
+                    version = versions.current(self._tx, self._connection, *name)
+                    if version is not None and not version.deleted:
+                        yield version.rid
 
     def _taken(self, found: Sequence[Version]) -> list[Version]:
         """Those that are new, as far as the limit allows."""

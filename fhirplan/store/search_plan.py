@@ -56,7 +56,7 @@ def plan(tx: Transaction, connection: str, query: Query, catalog: Mapping[str, R
     nodes: list[Node] = []
     codes: dict[int, SearchParameter] = {}
     for criterion in _apart(query.conditions):
-        found = _looked_up(tx, connection, query.type, criterion, catalog)
+        found = looked_up(tx, connection, query.type, criterion, catalog)
         if isinstance(found, Condition) and found.parameter is ID and not found.negated:
             ids = ids_of(found) if ids is None else ids & ids_of(found)
             continue
@@ -190,10 +190,10 @@ def _by_value(plan: Plan, driver: int, shape: Shape, params: dict[str, Any]) -> 
     return made
 
 
-def _looked_up(
+def looked_up(
     tx: Transaction, connection: str, type: str, criterion: Criterion, catalog: Mapping[str, ResourceSpec]
 ) -> Criterion:
-    """The criterion, or one of the same meaning on the resource itself where few resources decide it."""
+    """The criterion, or one of the same meaning on the resource itself where few decide it; raises as ``plan``."""
     if isinstance(criterion, Has):
         ids = _referred(tx, connection, type, criterion, catalog)
         return criterion if ids is None else Condition(ID, tuple(TokenValue(None, item) for item in ids))

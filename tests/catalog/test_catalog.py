@@ -108,6 +108,8 @@ def test_plain_codes_with_one_system_declare_it():
 def test_whose_it_is_is_told_by_references():
     for item in CATALOG.values():
         for expression in item.patient:
+            if ".extension." in expression:
+                continue
             targets = structure.definition(item.type).element(expression.partition(".")[2]).types[0].targets
             assert not targets or "Patient" in targets or "Resource" in targets, expression
 
