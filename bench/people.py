@@ -1,4 +1,4 @@
-"""Makes synthetic people with plans, goals and tasks: the same ones for the same seed."""
+"""Makes synthetic people with plans, goals and tasks, valid against our profiles: the same ones for the same seed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Any
 PER_PATIENT = 25
 OPEN_TASKS = 10
 _CATEGORY = "http://hl7.org/fhir/us/core/CodeSystem/careplan-category"
-_TYPES = "http://fhirplan.dev/fhir/CodeSystem/cm-task-type"
+_CODES = "http://fhirplan.dev/fhir/CodeSystem"
+_TYPES = f"{_CODES}/cm-task-type"
 
 
 def resources(patients: int, seed: int = 7) -> Iterator[dict[str, Any]]:
@@ -33,18 +34,28 @@ def _person(id_: str, chance: random.Random) -> Iterator[dict[str, Any]]:
         "resourceType": "CareTeam",
         "id": f"{id_}-team",
         "status": "active",
+        "name": "Going home",
         "subject": subject,
-        "participant": [{"member": {"reference": "Practitioner/ncm", "display": "Nurse case manager"}}],
+        "participant": [
+            {
+                "role": [{"coding": [{"system": f"{_CODES}/cm-care-team-role", "code": "case-manager"}]}],
+                "member": {"reference": "PractitionerRole/role-ncm", "display": "Nurse case manager"},
+            }
+        ],
     }
     yield {
         "resourceType": "CarePlan",
         "id": f"{id_}-plan",
         "status": "active",
         "intent": "plan",
-        "category": [{"coding": [{"system": _CATEGORY, "code": "assess-plan"}]}],
+        "category": [
+            {"coding": [{"system": _CATEGORY, "code": "assess-plan"}]},
+            {"coding": [{"system": f"{_CODES}/cm-careplan-category", "code": "case-management"}]},
+        ],
         "title": "Coming home after heart failure",
         "description": "Weigh daily, keep the visits, call when short of breath. " * 8,
         "subject": subject,
+        "author": {"reference": "PractitionerRole/role-ncm"},
         "period": {"start": "2026-03-02"},
         "careTeam": [{"reference": f"CareTeam/{id_}-team"}],
         "goal": [{"reference": f"Goal/{goal}"} for goal in goals],
@@ -55,6 +66,7 @@ def _person(id_: str, chance: random.Random) -> Iterator[dict[str, Any]]:
             "resourceType": "Goal",
             "id": goal,
             "lifecycleStatus": "active",
+            "category": [{"coding": [{"system": f"{_CODES}/cm-goal-domain", "code": "clinical"}]}],
             "description": {"text": "Weight stays within 2 kg of the discharge weight"},
             "subject": subject,
             "target": [{"measure": {"text": "weight"}, "dueDate": "2026-04-05"}],
@@ -65,13 +77,16 @@ def _person(id_: str, chance: random.Random) -> Iterator[dict[str, Any]]:
 
 def task(id_: str, patient: str, *, open_: bool = True) -> dict[str, Any]:
     """One task of about 2 kB."""
+    done = {} if open_ else {"executionPeriod": {"end": "2026-03-07T10:15:00-06:00"}}
     return {
         "resourceType": "Task",
         "id": id_,
         "identifier": [{"system": "http://example.org/task", "value": id_}],
         "basedOn": [{"reference": f"CarePlan/{patient}-plan"}],
         "status": "accepted" if open_ else "completed",
-        "businessStatus": {"coding": [{"system": f"{_TYPES}-status", "code": "scheduled"}]},
+        "businessStatus": {
+            "coding": [{"system": f"{_CODES}/cm-business-status", "code": "scheduled" if open_ else "loop-closed"}]
+        },
         "intent": "order",
         "priority": "urgent",
         "code": {"coding": [{"system": _TYPES, "code": "post-discharge-call", "display": "Post-discharge call"}]},
@@ -82,4 +97,5 @@ def task(id_: str, patient: str, *, open_: bool = True) -> dict[str, Any]:
         "requester": {"reference": "PractitionerRole/role-ncm"},
         "owner": {"reference": "PractitionerRole/role-ncm"},
         "restriction": {"period": {"end": "2026-03-10T23:59:59-05:00"}},
+        **done,
     }

@@ -105,7 +105,7 @@ def _floor(folder: Path, worker_class: str) -> Iterator[Server]:
 @contextlib.contextmanager
 def _gunicorn(app: str, environment: dict[str, str], worker_class: str, ready: str) -> Iterator[Server]:
     port = _free_port()
-    threads = ["--threads", str(THREADS)] if worker_class == "gthread" else []
+    threads = ["--threads", str(THREADS)] if worker_class != "sync" else []
     process = subprocess.Popen(
         [
             *(sys.executable, "-m", "gunicorn", "--preload", "--no-control-socket", "--log-level", "warning"),

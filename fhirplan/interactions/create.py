@@ -9,7 +9,7 @@ from fhirplan.interactions.parameters import refuse_parameters
 from fhirplan.interactions.services import Services
 from fhirplan.interactions.values import Interaction, Reply
 from fhirplan.interactions.written import stored, written
-from fhirplan.store.commit import Change
+from fhirplan.store.commit import Change, with_rows
 from fhirplan.store.engine import Transaction
 from fhirplan.store.versions import Version
 
@@ -22,10 +22,10 @@ def create(services: Services, interaction: Interaction) -> Reply:
     """
     refuse_parameters(interaction)
     incoming = accepted(services, interaction)
+    change = with_rows(Change("create", interaction.type, services.new_id(), incoming.resource), interaction.base)
     with services.database.write() as tx:
         found = existing(services, tx, interaction)
         if found is None:
-            change = Change("create", interaction.type, services.new_id(), incoming.resource)
             [version] = stored(services, tx, interaction, [change], [incoming.issues])
     if found is not None:
         return written(services, interaction, found, created=False, changed=False)

@@ -29,7 +29,8 @@ from fhirplan.interactions.services import Services
 from fhirplan.interactions.update import meant_id
 from fhirplan.interactions.values import Interaction, Reply
 from fhirplan.interactions.written import stored, written
-from fhirplan.store.commit import Change
+from fhirplan.search.values import Row
+from fhirplan.store.commit import Change, with_rows
 from fhirplan.store.engine import Transaction
 from fhirplan.store.versions import Method, Version, current
 
@@ -50,6 +51,7 @@ class Planned:
     type: str
     id: str
     resource: Resource | None = None
+    rows: frozenset[Row] | None = None
     issues: tuple[Issue, ...] = ()
     found: Version | None = None
     before: Version | None = None
@@ -229,7 +231,8 @@ def _ready(
     issues = checked(services, resource, connection=connection)
     if refusing(issues, connection):
         raise InvalidResource(issues)
-    return replace(item, resource=resource, issues=issues)
+    rows = with_rows(Change("update", item.type, item.id, resource), asked.base).rows
+    return replace(item, resource=resource, rows=rows, issues=issues)
 
 
 def _referred(
@@ -287,7 +290,7 @@ def _apply(
         if item.entry.method == "DELETE" and (before is None or before.deleted):
             done[item.entry.index] = _Done(Reply(204))
             continue
-        change = Change(_METHODS[item.entry.method], item.type, item.id, item.resource, expected)
+        change = Change(_METHODS[item.entry.method], item.type, item.id, item.resource, expected, item.rows)
         changes.append((item, change, before))
     found = [item.issues for item, _, _ in changes]
     versions = stored(services, tx, interaction, [change for _, change, _ in changes], found)

@@ -15,7 +15,7 @@ from fhirplan.interactions.provenances import refuse_made
 from fhirplan.interactions.services import Services
 from fhirplan.interactions.values import Interaction, Reply
 from fhirplan.interactions.written import stored, written
-from fhirplan.store.commit import Change
+from fhirplan.store.commit import Change, with_rows
 from fhirplan.store.engine import Transaction
 from fhirplan.store.versions import Version, current
 
@@ -30,6 +30,7 @@ def update(services: Services, interaction: Interaction) -> Reply:
     if interaction.id:
         refuse_parameters(interaction)
     incoming = accepted(services, interaction)
+    change = with_rows(Change("update", interaction.type, interaction.id, incoming.resource), interaction.base)
     with services.database.write() as tx:
         if interaction.id:
             before = current(tx, interaction.connection, interaction.type, interaction.id)
@@ -38,7 +39,7 @@ def update(services: Services, interaction: Interaction) -> Reply:
             before = chosen(services, tx, interaction)
             id_, unused = meant_id(services, tx, interaction, before, incoming.resource.get("id"))
             meant = replace(interaction, id=id_)
-        change = Change("update", meant.type, id_, incoming.resource, 0 if unused else required(meant, before))
+        change = replace(change, id=id_, expected=0 if unused else required(meant, before))
         [version] = stored(services, tx, meant, [change], [incoming.issues])
     return written(
         services,

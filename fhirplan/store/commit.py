@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Final, Literal
 
@@ -29,6 +29,7 @@ class Change:
     """One change to one resource; ``id`` is always known, a new one is chosen by the caller.
 
     ``expected`` is the version that must be the current one, 0 where there must be no live resource, None for any.
+    ``rows`` are the index rows of the resource where ``with_rows`` has found them already.
     """
 
     method: Method
@@ -36,6 +37,7 @@ class Change:
     id: str
     resource: Resource | None = None
     expected: int | None = None
+    rows: frozenset[Row] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +127,17 @@ def commit(
     for batch in _batches(changes):
         made.extend(_commit_batch(work, [_planned(work, change, _spec(catalog, change.type)) for change in batch]))
     return made
+
+
+def with_rows(change: Change, base: str, catalog: Mapping[str, ResourceSpec] = CATALOG) -> Change:
+    """The change with its index rows, so that nobody waits while they are found; call it before ``Database.write``.
+
+    ``base`` as for ``commit``. Raises NotSupported for a type that the catalog does not have.
+    """
+    if change.resource is None:
+        return change
+    rows = indexes.rows_of(_spec(catalog, change.type), base)(change.resource)
+    return replace(change, rows=frozenset(rows))
 
 
 def _batches(changes: Sequence[Change]) -> Iterator[Sequence[Change]]:
@@ -265,8 +278,11 @@ class _Rows:
             }
         )
         rows = indexes.rows_of(plan.spec, work.base)
-        old: set[Row] = rows(plan.old) if plan.old is not None else set()
-        self._index.move(work.connection, plan.spec, rid, old, rows(plan.new) if plan.new is not None else set())
+        old: Set[Row] = rows(plan.old) if plan.old is not None else frozenset()
+        new: Set[Row] = frozenset()
+        if plan.new is not None:
+            new = rows(plan.new) if change.rows is None else change.rows
+        self._index.move(work.connection, plan.spec, rid, old, new)
         if origin.push and plan.spec.sync == "both":
             self._outbox.append(_outbox(work, plan, rid))
         self._audit.append(

@@ -12,6 +12,7 @@ from sqlalchemy import Column
 
 from fhirplan.errors import Misconfigured, VersionMismatch
 from fhirplan.store import schema, sqlite
+from fhirplan.store.checkpointing import Checkpointing
 from fhirplan.store.statements import DialectName, Statement, statement
 
 __all__ = ["Database", "Row", "Statement", "Transaction", "statement"]
@@ -93,11 +94,12 @@ class Transaction:
 class _Kept:
     """What one thread keeps between transactions."""
 
-    __slots__ = ("closed", "driver", "lock", "open", "using")
+    __slots__ = ("closed", "driver", "lock", "log", "open", "using")
 
-    def __init__(self, driver: Any, lock: sqlite.WriterLock | None) -> None:
+    def __init__(self, driver: Any, lock: sqlite.WriterLock | None = None, log: sqlite.Log | None = None) -> None:
         self.driver = driver
         self.lock = lock
+        self.log = log
         self.open: Transaction | None = None
         # Held while a transaction runs: a connection that another thread closes under a statement ends the process.
         self.using = threading.RLock()
@@ -107,8 +109,9 @@ class _Kept:
         with self.using:
             self.closed = True
             self.driver.close()
-            if self.lock is not None:
-                self.lock.close()
+            for file in (self.lock, self.log):
+                if file is not None:
+                    file.close()
 
 
 class Database:
@@ -128,6 +131,7 @@ class Database:
         self._pid = os.getpid()
         self._checked = False
         self._opening = threading.Lock()
+        self._checkpointing = Checkpointing(self.checkpoint, sqlite.CHECKPOINT_ROWS)
 
     @classmethod
     def open(cls, url: str) -> Database:
@@ -179,6 +183,18 @@ class Database:
             raise RuntimeError("a transaction is already open in this thread")
         kept = self._taken()
         made = Transaction(self, kept.driver, writing=True)
+        before = kept.driver.total_changes if kept.log is not None else 0
+        try:
+            yield from self._turn(kept, made)
+            if kept.log is not None:
+                kept.log.sync()
+                self._checkpointing.changed(kept.driver.total_changes - before)
+        finally:
+            kept.using.release()
+        made._committed()
+
+    def _turn(self, kept: _Kept, made: Transaction) -> Iterator[Transaction]:
+        """The transaction itself, while no other writer has its turn."""
         try:
             if kept.lock is not None:
                 kept.lock.take()
@@ -199,31 +215,34 @@ class Database:
             kept.open = None
             if kept.lock is not None:
                 kept.lock.release()
-            kept.using.release()
-        made._committed()
 
     def checkpoint(self) -> int:
         """Copies SQLite's write-ahead log into the database; gives the pages that are still only in the log.
 
-        Called by the worker, so that no request has to. Writers and readers go on meanwhile; only a log that has
-        grown far beyond its bound makes writers wait for a moment while it is emptied. Nothing on PostgreSQL.
+        Called in the background, so that no request has to. Writers and readers go on meanwhile; only a log that has
+        grown beyond its bound makes writers wait for a moment, until it begins anew. Nothing on PostgreSQL.
         """
         if self.dialect != "sqlite":
             return 0
-        kept = self._mine()
-        _busy, logged, copied = kept.driver.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-        if logged > 2 * sqlite.AUTOCHECKPOINT and kept.lock is not None:
-            kept.lock.take()
-            try:
-                _busy, logged, copied = kept.driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-            finally:
-                kept.lock.release()
+        kept = self._taken()
+        try:
+            _busy, logged, copied = kept.driver.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+            if logged > sqlite.LOG_PAGES and kept.lock is not None:
+                kept.lock.take()
+                try:
+                    _busy, logged, copied = kept.driver.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
+                finally:
+                    kept.lock.release()
+        finally:
+            kept.using.release()
         return max(int(logged) - int(copied), 0)
 
     def close(self) -> None:
         """Closes the connections of all threads of this process once none is in use; the next use opens new ones."""
         self._leave_parents()
+        self._checkpointing.stop()
         with self._opening:
+            self._checkpointing = Checkpointing(self.checkpoint, sqlite.CHECKPOINT_ROWS)
             kept, self._kept = self._kept, {}
         for item in kept.values():
             item.close()
@@ -247,11 +266,11 @@ class Database:
         with self._opening:
             if self.dialect == "sqlite":
                 path = sqlite.path_of(self.url)
-                kept = _Kept(sqlite.connect(path), sqlite.WriterLock(path))
+                kept = _Kept(sqlite.connect(path), sqlite.WriterLock(path), sqlite.Log(path))
             else:
                 from fhirplan.store import postgresql
 
-                kept = _Kept(postgresql.connect(self.url), None)
+                kept = _Kept(postgresql.connect(self.url))
             if not self._checked:
                 self._check(kept)
             self._kept[threading.get_ident()] = kept
@@ -270,6 +289,7 @@ class Database:
             self._inherited.append(self._kept)
             self._kept, self._pid = {}, os.getpid()
             self._opening = threading.Lock()
+            self._checkpointing = Checkpointing(self.checkpoint, sqlite.CHECKPOINT_ROWS)
 
 
 def _raise_collision(error: BaseException) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from functools import cache
 from typing import Any, Final
 
@@ -49,7 +49,7 @@ class Changes:
         self._added: dict[ParameterType, list[dict[str, Any]]] = {}
         self._removed: dict[ParameterType, list[dict[str, Any]]] = {}
 
-    def move(self, connection: str, spec: ResourceSpec, rid: int, old: set[Row], new: set[Row]) -> None:
+    def move(self, connection: str, spec: ResourceSpec, rid: int, old: Set[Row], new: Set[Row]) -> None:
         """What must change in the index for a resource that had the rows ``old`` and now has ``new``."""
         # Asked for even when there are no rows: a type's parameters are declared before its first resource is stored.
         numbers = parameters.numbers(self._tx, connection, spec)

@@ -12,9 +12,14 @@ from fhirplan.errors import Misconfigured, StoreFull
 
 # Milliseconds that SQLite waits for a lock held by a program outside ours, such as a backup.
 BUSY_TIMEOUT: Final = 30_000
-# Pages in the write-ahead log before a commit copies them to the database itself. The worker does that in the
-# background; this is what keeps the log bounded (about 40 MB) when no worker runs.
-AUTOCHECKPOINT: Final = 10_000
+# Rows changed until a background thread copies the write-ahead log to the database itself: about 40 MB of log.
+CHECKPOINT_ROWS: Final = 5_000
+# Pages in the log that writers are made to wait for, so that it begins anew instead of growing on.
+LOG_PAGES: Final = 20_000
+# Pages in the log before a commit copies them itself, should no background thread get to it.
+AUTOCHECKPOINT: Final = 60_000
+# Bytes that the log's file keeps when it begins anew: to write where there is room already is cheaper.
+_LOG_BYTES: Final = 160_000_000
 # KiB of pages kept by each connection.
 CACHE: Final = 16_000
 _STATEMENTS: Final = 512
@@ -42,7 +47,7 @@ def raise_full(error: BaseException) -> None:
 
 
 def connect(path: Path, *, create: bool = False) -> sqlite3.Connection:
-    """A connection on which a commit is on the disk when it returns; only ``create`` makes a file.
+    """A connection whose commits are on the disk once ``Log.sync`` returns; only ``create`` makes a file.
 
     Raises Misconfigured where the file is missing or is no database.
     """
@@ -59,7 +64,9 @@ def connect(path: Path, *, create: bool = False) -> sqlite3.Connection:
         for pragma in (
             f"busy_timeout={BUSY_TIMEOUT}",
             "journal_mode=WAL",
-            "synchronous=FULL",
+            # The log is brought to the disk by Log.sync, after the next writer is let in.
+            "synchronous=NORMAL",
+            f"journal_size_limit={_LOG_BYTES}",
             f"wal_autocheckpoint={AUTOCHECKPOINT}",
             f"cache_size=-{CACHE}",
             "temp_store=MEMORY",
@@ -96,3 +103,37 @@ class WriterLock:
     def close(self) -> None:
         """Gives the file back; a held lock is released."""
         os.close(self._file)
+
+
+class Log:
+    """The write-ahead log of a database that a connection is open to.
+
+    With synchronous=FULL each commit would wait for the disk while it keeps all other writers waiting. SQLite appends
+    commits to the log in their order, so that one ``sync`` brings a commit and all before it to the disk.
+    """
+
+    def __init__(self, database: Path) -> None:
+        self._path: Final = f"{database}-wal"
+        self._file = -1
+
+    def sync(self) -> None:
+        """Returns when all that was committed before is on the disk; raises StoreFull when the disk fails."""
+        try:
+            if self._file < 0:
+                # The file stays the same one as long as the connection is open.
+                self._file = os.open(self._path, os.O_RDWR | os.O_CLOEXEC)
+            _to_disk(self._file)
+        except OSError as error:
+            raise StoreFull(
+                "The server's disk failed while this was being stored, so it may be stored or not. Tell the server's "
+                "operator, and look whether it is there before you send it again."
+            ) from error
+
+    def close(self) -> None:
+        """Gives the file back."""
+        if self._file >= 0:
+            os.close(self._file)
+
+
+# Data and size, without the times of the file, where the system can tell these apart.
+_to_disk: Final = getattr(os, "fdatasync", os.fsync)

@@ -1,6 +1,8 @@
 """Transactions: durable or undone, one writer at a time, nothing shared across a fork."""
 
+import fcntl
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -10,8 +12,9 @@ from contextlib import suppress
 import pytest
 import sqlalchemy as sa
 
-from fhirplan.errors import Misconfigured
-from fhirplan.store import tables
+from fhirplan.errors import Misconfigured, StoreFull
+from fhirplan.store import sqlite, tables
+from fhirplan.store.checkpointing import Checkpointing
 from fhirplan.store.engine import Database, statement
 from fhirplan.store.statements import insertion
 
@@ -29,10 +32,80 @@ def names(database):
         return [row[0] for row in tx.all(ALL)]
 
 
-def test_a_commit_reaches_the_disk_before_it_returns(database):
+def test_a_commit_reaches_the_disk_before_it_returns_and_after_the_next_writer_is_let_in(database, url, monkeypatch):
+    """What is in the log's file at the moment it is brought to the disk is all that a crash could leave."""
+    found = []
+
+    def to_disk(file):
+        path = sqlite.path_of(url)
+        assert os.path.samestat(os.fstat(file), os.stat(f"{path}-wal"))
+        other = sqlite.WriterLock(path)
+        fcntl.flock(other._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        other.close()
+        copy = path.with_name(f"copy{len(found)}.db")
+        shutil.copy(path, copy)
+        shutil.copy(f"{path}-wal", f"{copy}-wal")
+        crashed = sqlite3.connect(copy)
+        found.append([row[0] for row in crashed.execute("SELECT name FROM setting ORDER BY name")])
+        crashed.close()
+
+    monkeypatch.setattr(sqlite, "_to_disk", to_disk)
+    put(database, "a")
+    assert found == [["a"]]
     with database.write() as tx:
-        assert tx._driver.execute("PRAGMA synchronous").fetchone() == (2,)
         assert tx._driver.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        tx.run(PUT, name="b", value="")
+    assert found == [["a"], ["a", "b"]]
+
+
+def test_a_disk_that_fails_is_told_and_the_write_is_not_acknowledged(database, monkeypatch):
+    def to_disk(_file):
+        raise OSError(5, "Input/output error")
+
+    done = []
+    monkeypatch.setattr(sqlite, "_to_disk", to_disk)
+
+    def write():
+        with database.write() as tx:
+            tx.after_commit(lambda: done.append("told"))
+            tx.run(PUT, name="a", value="")
+
+    with pytest.raises(StoreFull) as refused:
+        write()
+    assert "may be stored or not" in refused.value.text
+    assert done == []
+    monkeypatch.undo()
+    put(database, "b")
+
+
+def test_the_log_is_copied_in_the_background_when_it_has_grown_and_begins_anew(database, tmp_path, monkeypatch):
+    monkeypatch.setattr(database._checkpointing, "_every", 20)
+    monkeypatch.setattr(sqlite, "LOG_PAGES", 50)
+    log = tmp_path / "fhirplan.db-wal"
+    for number in range(60):
+        put(database, f"{number:04}")
+    database.checkpoint()
+    grown = log.stat().st_size
+    for number in range(60, 600):
+        put(database, f"{number:04}")
+    database.close()
+    assert grown > 0
+    assert len(names(database)) == 600
+    assert 3 * log.stat().st_size < 600 * 4096
+
+
+def test_a_checkpoint_that_fails_is_tried_again():
+    called = threading.Semaphore(0)
+
+    def copy():
+        called.release()
+        raise sqlite3.OperationalError("disk I/O error")
+
+    made = Checkpointing(copy, 10)
+    for _ in range(2):
+        made.changed(10)
+        assert called.acquire(timeout=10)
+    made.stop()
 
 
 def test_an_exception_undoes_the_transaction_and_leaves_the_database_usable(database):
