@@ -117,25 +117,30 @@ def absorb(ids: Ids, remote: RemoteCopy, found: Sequence[Issue] = (), merging: M
     return Absorbed(decision, remote.type, our_id, created)
 
 
-def absorb_new(ids: Ids, found: Sequence[tuple[RemoteCopy, Sequence[Issue]]]) -> None:
+@dataclass(frozen=True, slots=True)
+class New:
+    """A copy of which nothing is stored here, its findings, and the id a link has set aside for it, "" for none."""
+
+    copy: RemoteCopy
+    found: Sequence[Issue]
+    set_aside: str
+
+
+def absorb_new(ids: Ids, items: Sequence[New]) -> None:
     """Stores copies of which nothing is known here, each another resource, with their findings, in one go.
 
     Raises what ``commit`` raises when one of them cannot be stored; some may be then, so undo what it wrote.
     """
-    named = [ids.chosen(copy.type, copy.id) for copy, _ in found]
-    incoming = [inbound(ids, copy.resource, our_id) for (copy, _), (our_id, _) in zip(found, named, strict=True)]
-    changes = [
-        Change("create", copy.type, our_id, resource)
-        for (copy, _), (our_id, _), resource in zip(found, named, incoming, strict=True)
-    ]
+    named = [ids.chosen(item.copy.type, item.copy.id, item.set_aside) for item in items]
+    incoming = [inbound(ids, item.copy.resource, our_id) for item, our_id in zip(items, named, strict=True)]
+    changes = [Change("create", str(item["resourceType"]), str(item["id"]), item) for item in incoming]
     made = commit(ids.tx, ids.connection, changes, now=ids.now, origin=FROM_EHR, base=ids.border.our_base)
     fresh: list[Link] = []
-    for (copy, issues), (our_id, linked), resource, stored in zip(found, named, incoming, made, strict=True):
-        findings.put(ids.tx, stored.rid, stored.version, issues)
-        link = Link(
-            copy.type, our_id, copy.id, copy.version, copy.updated, comparable(resource), stored.version, ehr_gone=False
-        )
-        if linked:
+    for item, resource, stored in zip(items, incoming, made, strict=True):
+        copy = item.copy
+        findings.put(ids.tx, stored.rid, stored.version, item.found)
+        link = Link(copy.type, stored.id, copy.id, copy.version, copy.updated, comparable(resource), stored.version)
+        if item.set_aside:
             links.put(ids.tx, ids.connection, link, ids.now)
         else:
             fresh.append(link)

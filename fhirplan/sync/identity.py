@@ -79,12 +79,10 @@ class Ids:
         self._ours[type_, ehr_id] = known
         return known
 
-    def chosen(self, type_: str, ehr_id: str) -> tuple[str, bool]:
-        """Our id for the EHR's resource, and whether a link has it; where none has, the caller writes one."""
-        known = links.our_id(self.tx, self.connection, type_, ehr_id)
-        made = known or self._free(type_, ehr_id)
-        self._ours[type_, ehr_id] = made
-        return made, bool(known)
+    def chosen(self, type_: str, ehr_id: str, known: str) -> str:
+        """Our id for the EHR's resource: the ``known`` one, else a free one, whose link the caller writes."""
+        made = self._ours[type_, ehr_id] = known or self._free(type_, ehr_id)
+        return made
 
     def theirs(self, type_: str, id_: str) -> str:
         """The EHR's id for our resource, "" when it has none."""
@@ -119,7 +117,7 @@ def outbound(ids: Ids, local: Resource, ehr_id: str) -> Resource:
     A resource that came from the EHR under the same id needs no identifier of ours to be found again.
     """
     our_id = str(local["id"])
-    made: Resource = _mapped(local, lambda element: _reference_out(ids, element))
+    made: Resource = dict(_mapped(local, lambda element: _reference_out(ids, element)))
     meta = {k: v for k, v in made.get("meta", {}).items() if k not in _VERSION_AND_TIME}
     if meta:
         made["meta"] = meta
@@ -194,12 +192,21 @@ def _spelled(to: Reference, id_: str) -> str:
 
 
 def _mapped(value: Json, change: Callable[[_Element], _Element]) -> Json:
-    """A copy in which each Reference element is changed."""
+    """A copy in which each Reference element is changed; what holds none is not copied."""
     if isinstance(value, dict):
-        made = {key: _mapped(item, change) for key, item in value.items()}
-        return change(made) if _is_reference(made) else made
+        made = value
+        for key, item in value.items():
+            if isinstance(item, dict | list):
+                changed = _mapped(item, change)
+                if changed is not item:
+                    made = dict(value) if made is value else made
+                    made[key] = changed
+        if ("reference" in made or "identifier" in made) and _is_reference(made):
+            return change(made)
+        return made
     if isinstance(value, list):
-        return [_mapped(item, change) for item in value]
+        items = [_mapped(item, change) if isinstance(item, dict | list) else item for item in value]
+        return items if any(one is not other for one, other in zip(items, value, strict=True)) else value
     return value
 
 

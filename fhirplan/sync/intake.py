@@ -19,7 +19,7 @@ from fhirplan.fhir.codec import Resource
 from fhirplan.store import conflicts, links, outbox, receipts, versions
 from fhirplan.store.engine import Transaction, statement
 from fhirplan.store.receipts import Receipt
-from fhirplan.sync.absorb import MISSHAPEN, Absorbed, absorb, absorb_new, is_older
+from fhirplan.sync.absorb import MISSHAPEN, Absorbed, New, absorb, absorb_new, is_older
 from fhirplan.sync.content import comparable, marks
 from fhirplan.sync.course import Course
 from fhirplan.sync.identity import Ids, Unknown, inbound
@@ -139,8 +139,15 @@ def _findings(course: Course, copy: RemoteCopy) -> tuple[Issue, ...]:
 
 def _take_new(course: Course, ids: Ids, found: Sequence[Found]) -> Sequence[Found]:
     """Stores what is new in one go, and gives what has to be taken one by one instead."""
-    late = [item for item in found if not _still_new(ids, item[0])]
-    new = [item for item in found if item not in late] if late else found
+    new: list[New] = []
+    late: list[Found] = []
+    for copy, issues in found:
+        known = links.stored(ids.tx, ids.connection, copy.type, copy.id)
+        if known is None or (known.base is None and not known.ehr_gone):
+            new.append(New(copy, issues, known.id if known else ""))
+        else:
+            # Somebody linked it, as by sending ours, since the page was sorted out.
+            late.append((copy, issues))
     if len(new) < 2:
         return found
     ids.tx.run(_SAVE)
@@ -153,11 +160,11 @@ def _take_new(course: Course, ids: Ids, found: Sequence[Found]) -> Sequence[Foun
         ids.tx.run(_KEEP)
         return found
     ids.tx.run(_KEEP)
-    for copy, issues in new:
-        course.tally.add(copy.type, "new")
-        if issues:
-            course.tally.add(copy.type, "with_findings")
-        course.saw(copy.updated)
+    for item in new:
+        course.tally.add(course.type, "new")
+        if item.found:
+            course.tally.add(course.type, "with_findings")
+        course.saw(item.copy.updated)
     return late
 
 
@@ -169,12 +176,6 @@ def _note(course: Course, ids: Ids, copy: RemoteCopy, known: links.Stored) -> No
         links.touch(ids.tx, ids.connection, known, copy.version, copy.updated, ids.now)
         course.tally.add(course.type, "unchanged")
     course.saw(copy.updated)
-
-
-def _still_new(ids: Ids, copy: RemoteCopy) -> bool:
-    """Whether nobody linked it, as by sending ours, since the page was sorted out."""
-    known = links.stored(ids.tx, ids.connection, copy.type, copy.id)
-    return known is None or (known.base is None and not known.ehr_gone)
 
 
 def take_one(course: Course, ids: Ids, copy: RemoteCopy, found: Sequence[Issue]) -> None:
