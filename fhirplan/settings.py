@@ -93,6 +93,16 @@ class Connection:
         "web origins that may show our pages in a frame, besides those of launch_issuers",
         accepted="origins such as https://ehr.example.org, comma separated",
     )
+    ehr_failures_before_pause: int = _setting(
+        5, "calls to the EHR in a row that may fail before it is left alone for a while", minimum=1
+    )
+    ehr_longest_pause: float = _setting(
+        300.0, "most seconds between two attempts while the EHR fails; the pauses double up to it", minimum=1.0
+    )
+    push_lanes: int = _setting(4, "patients whose changes one push sends at the same time", minimum=1)
+    push_bundle_entries: int = _setting(
+        50, "most changes of a patient sent as one transaction, where the EHR takes those; 1: each by itself", minimum=1
+    )
     write_mode: str = _setting(
         "behind",
         "behind: a write is answered at once and pushed by the worker; through: the request waits for the EHR's answer",
@@ -160,6 +170,9 @@ class Settings:
         2.0, "seconds that the terminology server may take for the codes of one resource", minimum=0.1
     )
     push_interval: float = _setting(1.0, "seconds between two looks of the worker at the outbox", minimum=0.05)
+    outbox_retention_days: float = _setting(
+        30.0, "days after which a change that was sent leaves the outbox; its receipts stay", minimum=0.0
+    )
     time_zone: str = _setting("UTC", "time zone of the patients, for due dates and pages", accepted="an IANA name")
     clinic_label: str = _setting("the clinic", "what the pages call the clinic")
     max_body_bytes: int = _setting(10 * 2**20, "largest request body, in bytes", minimum=1024)

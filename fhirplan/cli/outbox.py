@@ -13,9 +13,10 @@ from fhirplan.errors import NotFound, Refused
 from fhirplan.fhir import codec, outcome
 from fhirplan.fhir.dates import instant
 from fhirplan.settings import DEFAULT_CONNECTION
-from fhirplan.store import outbox
+from fhirplan.store import circuits, outbox
 from fhirplan.store.engine import Database
 from fhirplan.store.outbox import Entry
+from fhirplan.sync.breaker import told
 
 _connection = click.option("--connection", default=DEFAULT_CONNECTION, show_default=True, help="Which EHR.")
 
@@ -29,12 +30,15 @@ def command() -> None:
 @_connection
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def listed(connection: str, form: str) -> None:
-    """List what waits, is held by a conflict, or was refused, with the EHR's own words."""
+    """List what waits, is held by a conflict, or was refused, in the EHR's own words; and whether it is called now."""
     with _database().read() as tx:
         found = outbox.listed(tx, connection)
+        circuit = circuits.of(tx, connection)
     if form == "json":
         click.echo(codec.pretty([_plain(item) for item in found]))
         return
+    if circuit is not None:
+        click.echo(told(circuit, time.time_ns() // 1_000_000))
     table = Table("No", "Resource", "Version", "State", "Tries", "Due", "Why")
     for item in found:
         name, due = f"{item.type}/{item.id}", instant(item.due) if item.state == "waiting" else ""

@@ -1,4 +1,4 @@
-"""FHIR interactions with one EHR: metadata, read, search, create, update, delete (R4 section 3.1.0)."""
+"""FHIR interactions with one EHR: metadata, read, search, history, create, update, delete, transaction (R4 3.1.0)."""
 
 from __future__ import annotations
 
@@ -77,6 +77,12 @@ class EhrClient:
         """How many requests were made."""
         return self._via.calls
 
+    def twin(self) -> EhrClient:
+        """One more client of the same EHR, for another thread; it begins with what this one knows of it."""
+        made = EhrClient(self._via.twin(), clock=self._clock)
+        made._known, made._asked = self._known, self._asked
+        return made
+
     def capabilities(self, *, max_age: float = CAPABILITY_AGE) -> Capabilities:
         """What the EHR offers, asked for again when what we know is older than ``max_age`` seconds."""
         if self._known is None or self._clock() - self._asked > max_age:
@@ -134,6 +140,14 @@ class EhrClient:
         answer = self._via.write("DELETE", _address(type_, id_), None, headers)
         if answer.status >= 300 and answer.status not in (404, 410):
             raise failures.of_status("DELETE", answer.status, answer.headers, answer.body)
+
+    def transact(self, bundle: Resource) -> Resource:
+        """The response to a transaction Bundle, which took effect as a whole (R4 section 3.1.0.11.2)."""
+        headers = {"Prefer": "return=representation"}
+        answer = self._via.write("POST", self.base, codec.dumps(bundle), headers)
+        if answer.status >= 300:
+            raise failures.of_status("POST", answer.status, answer.headers, answer.body)
+        return _body(answer, "POST", "Bundle")
 
     def _get(self, address: str, params: Mapping[str, str] | None = None) -> Answer:
         answer = self._via.get(address, params)
@@ -228,21 +242,26 @@ def _written(answer: Answer, method: str, sent: Resource) -> Written:
         if not copy.id or (method == "PUT" and copy.id != sent["id"]):
             raise failures.not_understood(method, f"a {type_} with another id")
         return Written(type_, copy.id, copy.version, copy.updated, copy.resource, existed)
-    place = _place(answer.headers.get("Location") or answer.headers.get("Content-Location") or "")
+    place = placed(answer.headers.get("Location") or answer.headers.get("Content-Location") or "")
     id_ = str(sent["id"]) if method == "PUT" else place.id if place and place.type == type_ else ""
     if not id_:
         raise failures.not_understood(method, "neither the resource nor its Location")
     return Written(type_, id_, _etag(answer) or (place.version if place else ""), "", None, existed)
 
 
-def _place(location: str) -> reference.Reference | None:
+def placed(location: str) -> reference.Reference | None:
     """What a Location names, which may be a URL or a path."""
     found = _LOCATION.search(location)
     return reference.parse(found[0]) if found else None
 
 
 def _etag(answer: Answer) -> str:
-    found = _ETAG.fullmatch(answer.headers.get("ETag", "").strip())
+    return version_of(answer.headers.get("ETag", ""))
+
+
+def version_of(etag: str) -> str:
+    """The version that an ETag names, "" for none."""
+    found = _ETAG.fullmatch(etag.strip())
     return found[1] if found else ""
 
 

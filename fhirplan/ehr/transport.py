@@ -95,9 +95,22 @@ class Transport:
         self._session.trust_env = (urlsplit(base).hostname or "") not in LOOPBACK_HOSTS
         self._session.headers["Accept"] = JSON_TYPE
         self._session.headers["User-Agent"] = "fhirplan"
+        self._token = token
         adapter = HTTPAdapter(pool_connections=2, pool_maxsize=4, max_retries=_retries())
         self._session.mount("http://", adapter)
         self._session.mount("https://", adapter)
+
+    def twin(self) -> Transport:
+        """One more session of the same kind, for another thread; it shares tokens and the budget of calls."""
+        return Transport(
+            self.base,
+            token=self._token,
+            tokens=self._tokens,
+            timeout=self.timeout,
+            calls=self._budget,
+            max_bytes=self._max_bytes,
+            clock=self._clock,
+        )
 
     def get(self, address: str, params: Mapping[str, str] | None = None) -> Answer:
         """The answer to a GET of a path below the base, or of a whole URL of the same origin.

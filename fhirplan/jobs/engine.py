@@ -53,7 +53,13 @@ def consumer(settings: Settings, database: Database, open_sides: Callable[[Conne
     with turn(folder / "jobs.lock", wait=True):
         queue = SqliteHuey("fhirplan", filename=str(folder / "jobs.db"), results=False)
     sides = _PerThread(open_sides)
-    timed = [Timed(_task(queue, "tidy", lambda: tidy_pass(database)), TIDY_INTERVAL)]
+    names = [connection.name for connection in settings.all_connections]
+    keep_ms = int(settings.outbox_retention_days * 86_400_000)
+
+    def tidy() -> None:
+        tidy_pass(database, names, _now() - keep_ms)
+
+    timed = [Timed(_task(queue, "tidy", tidy), TIDY_INTERVAL)]
     for connection in settings.all_connections:
         if connection.ehr_url:
             timed += _of_connection(queue, settings, connection, database, sides)
@@ -82,7 +88,7 @@ def _of_connection(
         Timed(
             _task(queue, f"push {connection.name}", push),
             settings.push_interval,
-            lambda: has_work(database, connection.name, time.time_ns() // 1_000_000),
+            lambda: has_work(database, connection.name, _now()),
         ),
     ]
 
@@ -118,6 +124,10 @@ class _PerThread:
         if connection.name not in known:
             known[connection.name] = self._open(connection, _worker_name())
         return known[connection.name]
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000
 
 
 def _worker_name() -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from fhirplan.store import outbox
+from fhirplan.store import lanes, outbox
 from fhirplan.store.engine import Database
+from fhirplan.sync import breaker
 from fhirplan.sync.pull import pull
 from fhirplan.sync.push import push
 from fhirplan.sync.report import Tally
@@ -20,7 +21,7 @@ _log = log("jobs")
 
 
 def pull_pass(sides: Sides, folder: Path) -> bool:
-    """Takes in what changed in the EHR; False when another process of this machine is at it.
+    """Takes in what changed in the EHR; False when another process of this machine is at it, or the EHR is left alone.
 
     Two pulls at once would do no harm, only the same work twice. Raises EhrFailure when the EHR does not answer.
     """
@@ -28,9 +29,11 @@ def pull_pass(sides: Sides, folder: Path) -> bool:
         if not mine:
             return False
         tally = Tally()
-        pull(sides, tally)
+        with breaker.guarded(sides) as may:
+            if may:
+                pull(sides, tally)
         _say("pulled", sides, tally)
-        return True
+        return may
 
 
 def push_pass(sides: Sides) -> bool:
@@ -49,8 +52,13 @@ def has_work(database: Database, connection: str, now: int) -> bool:
         return outbox.has_work(tx, connection, now)
 
 
-def tidy_pass(database: Database) -> None:
-    """Moves SQLite's write-ahead log into the database, so that no request has to."""
+def tidy_pass(database: Database, connections: Iterable[str] = (), before: int = 0) -> None:
+    """Removes from the outbox what was sent before an instant (ms); empties SQLite's log, so that no request has to."""
+    for connection in connections:
+        more = True
+        while more:
+            with database.write() as tx:
+                more = lanes.purge(tx, connection, before) > 0
     database.checkpoint()
 
 

@@ -19,6 +19,8 @@ class Collision:
     """One conflict, all copies in our ids. A copy that is None was deleted on that side (base: never agreed).
 
     ``remote`` has the EHR's meta.versionId and lastUpdated; ``local`` is our copy when the conflict was last noticed.
+    ``decision`` says how it was resolved (``ours``, ``theirs``, ``fields``, ``edited``), "" while it is open and where
+    nobody had to decide; ``decided_version`` is the version of ours that came of it, 0 for none.
     """
 
     cid: int
@@ -32,6 +34,9 @@ class Collision:
     state: str
     created: int
     resolved: int | None
+    resolved_by: str = ""
+    decision: str = ""
+    decided_version: int = 0
 
 
 _COLUMNS: Final = (
@@ -46,6 +51,9 @@ _COLUMNS: Final = (
     conflict.c.state,
     conflict.c.created,
     conflict.c.resolved,
+    conflict.c.resolved_by,
+    conflict.c.decision,
+    conflict.c.decided_version,
 )
 _HERE: Final = conflict.c.connection == bindparam("connection")
 _RESOURCE: Final = (_HERE, conflict.c.type == bindparam("type"), conflict.c.id == bindparam("id"))
@@ -54,8 +62,9 @@ _ONE: Final = statement(select(*_COLUMNS).where(_HERE, conflict.c.cid == bindpar
 _OPEN: Final = statement(select(*_COLUMNS).where(_HERE, conflict.c.state == "open").order_by(conflict.c.cid))
 _ALL: Final = statement(select(*_COLUMNS).where(_HERE).order_by(conflict.c.cid))
 _COUNT: Final = statement(select(func.count()).select_from(conflict).where(_HERE, conflict.c.state == "open"))
+_LATER: Final = frozenset({"cid", "resolved_by", "decision", "decided_version"})
 _INSERT: Final = statement(
-    insert(conflict).values({column.name: bindparam(column.name) for column in conflict.c if column.name != "cid"})
+    insert(conflict).values({column.name: bindparam(column.name) for column in conflict.c if column.name not in _LATER})
 )
 _UPDATE: Final = statement(
     update(conflict)
@@ -65,7 +74,12 @@ _UPDATE: Final = statement(
 _RESOLVE: Final = statement(
     update(conflict)
     .where(conflict.c.cid == bindparam("cid_"), conflict.c.state == "open")
-    .values(state="resolved", resolved=bindparam("resolved"))
+    .values(
+        state="resolved", resolved=bindparam("resolved"), resolved_by=bindparam("by"), decision=bindparam("decision")
+    )
+)
+_CAME_OF_IT: Final = statement(
+    update(conflict).where(conflict.c.cid == bindparam("cid_")).values(decided_version=bindparam("version"))
 )
 
 
@@ -121,9 +135,14 @@ def count(tx: Transaction, connection: str) -> int:
     return int(row[0]) if row else 0
 
 
-def resolve(tx: Transaction, cid: int, now: int) -> bool:
-    """Closes a conflict; False when it was closed already."""
-    return tx.run(_RESOLVE, cid_=cid, resolved=now) == 1
+def resolve(tx: Transaction, cid: int, now: int, *, by: str = "", decision: str = "") -> bool:
+    """Closes a conflict as somebody decided, or because it came to nothing; False when it was closed already."""
+    return tx.run(_RESOLVE, cid_=cid, resolved=now, by=by or None, decision=decision or None) == 1
+
+
+def came_of(tx: Transaction, cid: int, version: int) -> None:
+    """Notes the version of our copy that a decision led to."""
+    tx.run(_CAME_OF_IT, cid_=cid, version=version)
 
 
 _WHO: Final = statement(
@@ -142,7 +161,7 @@ def _text(resource: Resource | None) -> bytes | None:
 
 
 def _collision(row: Row) -> Collision:
-    cid, type_, id_, base, local, remote, ehr_version, paths, state, created, resolved = row
+    cid, type_, id_, base, local, remote, ehr_version, paths, state, created, resolved, by, decision, version = row
     return Collision(
         int(cid),
         type_,
@@ -155,6 +174,9 @@ def _collision(row: Row) -> Collision:
         state,
         int(created),
         None if resolved is None else int(resolved),
+        by or "",
+        decision or "",
+        int(version or 0),
     )
 
 

@@ -237,6 +237,15 @@ class Database:
             kept.using.release()
         return max(int(logged) - int(copied), 0)
 
+    def leave(self) -> None:
+        """Closes this thread's connection, for a thread that ends; the next use opens a new one."""
+        if self._pid != os.getpid():
+            return
+        with self._opening:
+            kept = self._kept.pop(threading.get_ident(), None)
+        if kept is not None:
+            kept.close()
+
     def close(self) -> None:
         """Closes the connections of all threads of this process once none is in use; the next use opens new ones."""
         self._leave_parents()

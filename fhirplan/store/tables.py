@@ -231,6 +231,10 @@ conflict: Final = Table(
     _needed("state"),
     _needed("created", _TIME),
     Column("resolved", _TIME),
+    # Who decided and how (ours, theirs, fields, edited), and the version of ours that came of it.
+    Column("resolved_by", _TEXT),
+    Column("decision", _TEXT),
+    Column("decided_version", BigInteger),
     _one_of("state", "open", "resolved"),
     Index("ix_conflict_resource", "connection", "type", "id", "state"),
     sqlite_autoincrement=True,
@@ -285,6 +289,21 @@ audit: Final = Table(
     _one_of("action", "C", "R", "U", "D", "E"),
     Index("ix_audit_patient", "connection", "patient", "aid"),
     Index("ix_audit_at", "connection", "at"),
+)
+
+# Whether a connection's EHR may be called: shared by all workers, so that none keeps calling one that is down.
+circuit: Final = Table(
+    "circuit",
+    metadata,
+    Column("connection", _TEXT, primary_key=True),
+    # Calls in a row that failed; the time before which it is not called; how long the last pause was.
+    _needed("failures", Integer),
+    _needed("until", _TIME),
+    _needed("pause", BigInteger),
+    # 1 where the EHR itself asked for the pause (Retry-After).
+    _needed("asked", SmallInteger),
+    _needed("reason"),
+    _needed("since", _TIME),
 )
 
 setting: Final = Table(

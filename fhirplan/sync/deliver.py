@@ -6,14 +6,14 @@ answer is raised and leaves everything as it was.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from fhirplan.ehr.client import RemoteCopy, Written, remote_copy
 from fhirplan.ehr.discovery import TypeCapability
 from fhirplan.ehr.routes import ROUTE, Method, instead
-from fhirplan.errors import EhrRejected, EhrUnavailable, EhrVersionMismatch, Issue
+from fhirplan.errors import EhrRejected, EhrVersionMismatch, Issue
 from fhirplan.fhir import codec, outcome
 from fhirplan.fhir.codec import Resource
 from fhirplan.fhir.dates import instant
@@ -22,11 +22,12 @@ from fhirplan.store.engine import Transaction
 from fhirplan.store.links import Link
 from fhirplan.store.versions import Version
 from fhirplan.sync import stand_in
-from fhirplan.sync.absorb import absorb, absorb_gone
+from fhirplan.sync.absorb import Merging, absorb, absorb_gone
 from fhirplan.sync.content import comparable, mark_search, marks, same, unmarked
-from fhirplan.sync.identity import inbound, outbound
+from fhirplan.sync.identity import Ids, inbound, outbound
 from fhirplan.sync.pairing import pair
 from fhirplan.sync.plan import Conflict, Echo, Unchanged
+from fhirplan.sync.points import reached
 from fhirplan.sync.sides import Sides
 
 # How often one delivery decides anew when the EHR's copy moves under it.
@@ -37,21 +38,31 @@ ROUNDS: Final = 4
 class Job:
     """One resource to deliver; ``attempts`` above 1 means that an earlier one may have landed unseen.
 
-    ``until`` is when the claim ends, in milliseconds since 1970: a create that could be answered later is not begun,
-    since somebody else may look for it then and not find it yet.
+    ``hold`` is called before each write: it prolongs the claim, since somebody else could take the resource over when
+    it ends, look for a create that is still on its way and not find it. It raises ClaimLost when the claim is lost.
     """
 
     type: str
     id: str
     attempts: int
-    until: int
+    hold: Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Landing:
+    """What the EHR took: our version as it was sent, and where it is there."""
+
+    local: Resource
+    version: int
+    written: Written
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
     """What became of it. ``route`` is the interaction used, ``none`` when nothing was sent.
 
-    ``reason`` is OperationOutcome JSON or None, ``due`` in milliseconds when it is to be tried again.
+    ``reason`` is OperationOutcome JSON or None, ``due`` in milliseconds when it is to be tried again. ``landing`` is
+    to be noted (``note``) in the transaction that ends the claim.
     """
 
     state: str
@@ -60,6 +71,7 @@ class Delivery:
     ehr_version: str = ""
     reason: str | None = None
     due: int = 0
+    landing: Landing | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +84,10 @@ class _Here:
     @property
     def local(self) -> Resource | None:
         return self.current.resource() if self.current is not None and not self.current.deleted else None
+
+
+class ClaimLost(Exception):
+    """Somebody else has taken over what was claimed; nothing was sent and nothing is to be noted."""
 
 
 class _Again(Exception):
@@ -92,7 +108,11 @@ class _Ended(Exception):
 
 
 def deliver(sides: Sides, job: Job) -> Delivery:
-    """Delivers one resource. Raises EhrUnavailable (nothing is settled) and EhrRejected (it was refused)."""
+    """Delivers one resource.
+
+    Raises EhrUnavailable (nothing is settled), EhrRejected (it was refused), EhrVersionMismatch (it keeps changing
+    there) and ClaimLost.
+    """
     landed_before = ""
     for _ in range(ROUNDS):
         try:
@@ -103,7 +123,7 @@ def deliver(sides: Sides, job: Job) -> Delivery:
             return ended.delivery
         else:
             return replace(made, route=landed_before) if landed_before and made.route == "none" else made
-    raise EhrUnavailable(f"The EHR's copy of {job.type}/{job.id} keeps changing. It is tried again later.")
+    raise EhrVersionMismatch(f"The EHR's copy of {job.type}/{job.id} keeps changing. It is tried again later.")
 
 
 def _once(sides: Sides, job: Job) -> Delivery:
@@ -116,7 +136,7 @@ def _once(sides: Sides, job: Job) -> Delivery:
     link, local = here.link, here.local
     if link is not None and link.agreed:
         if local is None:
-            return _delete(sides, offered, link)
+            return _delete(sides, offered, link, job)
         if same(comparable(local), link.base):
             return _reconcile(sides, offered, here, link, local, job)
         return _update(sides, offered, here, link, local, job)
@@ -133,17 +153,14 @@ def _create(sides: Sides, offered: TypeCapability, job: Job, here: _Here, local:
     with sides.database.read() as tx:
         body = outbound(sides.ids(tx), local, "")
     if job.attempts > 1:
-        found = _look(sides, offered, body, job.id)
+        found = look(sides, offered, body, job.id)
         if found is not None:
             return _notice(sides, found, "create")
-    name, value = mark_search(body, job.id)
-    condition = f"{name}={value}" if offered.conditional_create and name in offered.search else ""
-    if sides.clock() + int(sides.timeout * 2000) > job.until:
-        raise EhrUnavailable("The EHR took so long to be asked that the claim may end. It is tried again later.")
-    written = sides.client.create(body, if_none_exist=condition)
+    job.hold()
+    written = sides.client.create(body, if_none_exist=condition(offered, body, job.id))
     if written.existed and job.attempts == 1 and written.resource is not None:
         return _notice(sides, remote_copy(written.resource), "create")
-    return _landed(sides, here, local, written, "create")
+    return _landed(here, local, written, "create")
 
 
 def _update(sides: Sides, offered: TypeCapability, here: _Here, link: Link, local: Resource, job: Job) -> Delivery:
@@ -151,10 +168,11 @@ def _update(sides: Sides, offered: TypeCapability, here: _Here, link: Link, loca
         return _elsewhere(sides, job, here, local, "update")
     if not (offered.guards_updates and link.ehr_version) or sides.vendor().unsafe_if_match:
         remote = _read(sides, link)
-        if not _is_as_known(sides, link, remote):
+        if not is_as_known(sides, link, remote):
             return _notice(sides, remote, "update")
     with sides.database.read() as tx:
         body = outbound(sides.ids(tx), local, link.ehr_id)
+    job.hold()
     try:
         written = sides.client.update(body, if_match=link.ehr_version)
     except EhrVersionMismatch as refusal:
@@ -163,17 +181,18 @@ def _update(sides: Sides, offered: TypeCapability, here: _Here, link: Link, loca
         if error.status in (404, 410):
             _read(sides, link)
         raise
-    return _landed(sides, here, local, written, "update")
+    return _landed(here, local, written, "update")
 
 
-def _delete(sides: Sides, offered: TypeCapability, link: Link) -> Delivery:
+def _delete(sides: Sides, offered: TypeCapability, link: Link, job: Job) -> Delivery:
     """Deletes the EHR's copy, after a look that nobody has changed it since: not every EHR heeds If-Match here."""
     if not offered.can("delete"):
         return _kept_here("delete", link.type)
     remote = sides.client.read(link.type, link.ehr_id)
     if remote is not None:
-        if not _is_as_known(sides, link, remote):
+        if not is_as_known(sides, link, remote):
             return _notice(sides, remote, "delete")
+        job.hold()
         try:
             sides.client.delete(link.type, link.ehr_id, if_match=link.ehr_version)
         except EhrVersionMismatch as refusal:
@@ -190,7 +209,7 @@ def _reconcile(sides: Sides, offered: TypeCapability, here: _Here, link: Link, l
         body = outbound(sides.ids(tx), local, link.ehr_id)
     if same(unmarked(body, link.id), unmarked(remote.resource, link.id)):
         return Delivery("sent", "none", link.ehr_id, remote.version)
-    if not _is_as_known(sides, link, remote):
+    if not is_as_known(sides, link, remote):
         return _notice(sides, remote, "update")
     if not offered.can("update"):
         # The EHR shows it otherwise than it was agreed on, and takes no change of it: nothing of ours is to be said.
@@ -205,7 +224,7 @@ def _never_there(sides: Sides, offered: TypeCapability, job: Job) -> Delivery:
             before = versions.history(tx, sides.connection, job.type, job.id, before=None, count=2)
             last = next((item.resource() for item in before if not item.deleted), None)
             body = outbound(sides.ids(tx), last, "") if last else None
-        found = _look(sides, offered, body, job.id) if body else None
+        found = look(sides, offered, body, job.id) if body else None
         if found is not None:
             with sides.database.write() as tx:
                 ids = sides.ids(tx)
@@ -226,7 +245,13 @@ def _meet(sides: Sides, link: Link) -> Delivery:
     raise _Again
 
 
-def _look(sides: Sides, offered: TypeCapability, body: Resource, our_id: str) -> RemoteCopy | None:
+def condition(offered: TypeCapability, body: Resource, our_id: str) -> str:
+    """The search that must find nothing for a create to be carried out, "" where the EHR does not take one."""
+    name, value = mark_search(body, our_id)
+    return f"{name}={value}" if offered.conditional_create and name in offered.search else ""
+
+
+def look(sides: Sides, offered: TypeCapability, body: Resource, our_id: str) -> RemoteCopy | None:
     """The EHR's resource that carries our id, or None when an earlier create surely did not land.
 
     Raises EhrRejected when this EHR gives no way to tell.
@@ -264,33 +289,38 @@ def _patient(body: Resource) -> str:
     return ""
 
 
-def _landed(sides: Sides, here: _Here, local: Resource, written: Written, route: str) -> Delivery:
-    """Links what the EHR took, and takes notice of what it made of it."""
+def _landed(here: _Here, local: Resource, written: Written, route: str) -> Delivery:
     version = here.current.version if here.current is not None else 0
-    base = comparable(local)
-    with sides.database.write() as tx:
-        ids = sides.ids(tx)
-        type_, our_id = str(local["resourceType"]), str(local["id"])
-        made = Link(type_, our_id, written.id, written.version, written.updated, base, version)
-        pair(ids, made)
-        if written.resource is not None:
-            content = comparable(inbound(ids, written.resource, our_id))
-            if not same(content, base):
-                links.put(tx, sides.connection, replace(made, ehr_version="", ehr_updated=""), ids.now)
-                absorb(ids, remote_copy(written.resource), merging=sides.merging)
-    return Delivery("sent", route, written.id, written.version)
+    return Delivery("sent", route, written.id, written.version, landing=Landing(local, version, written))
+
+
+def note(ids: Ids, landings: Sequence[Landing], merging: Merging) -> None:
+    """Links what the EHR took, all of it before any is looked at, and takes notice of what the EHR made of it."""
+    made = []
+    for item in landings:
+        type_, our_id, to = str(item.local["resourceType"]), str(item.local["id"]), item.written
+        link = Link(type_, our_id, to.id, to.version, to.updated, comparable(item.local), item.version)
+        pair(ids, link)
+        made.append((link, to))
+    for link, to in made:
+        if to.resource is None or same(comparable(inbound(ids, to.resource, link.id)), link.base):
+            continue
+        links.put(ids.tx, ids.connection, replace(link, ehr_version="", ehr_updated=""), ids.now)
+        absorb(ids, remote_copy(to.resource), merging=merging)
 
 
 def _notice(sides: Sides, remote: RemoteCopy, route: str) -> Delivery:
     """Takes notice of a copy of the EHR's; a conflict ends the delivery, anything else is decided anew."""
     with sides.database.write() as tx:
         seen = absorb(sides.ids(tx), remote, merging=sides.merging)
+        reached("noticing")
+    reached("noticed")
     if isinstance(seen.decision, Conflict):
         return _conflict(route, remote.id, remote.version)
     raise _Again(route if isinstance(seen.decision, Echo | Unchanged) else "")
 
 
-def _is_as_known(sides: Sides, link: Link, remote: RemoteCopy) -> bool:
+def is_as_known(sides: Sides, link: Link, remote: RemoteCopy) -> bool:
     """Whether the EHR's copy is the one both agreed on, by its version or, where it has none, by its content."""
     if remote.version or link.ehr_version:
         return remote.version == link.ehr_version
@@ -338,8 +368,8 @@ def _elsewhere(sides: Sides, job: Job, here: _Here, local: Resource, method: Met
     body = stand_in.made(way, local, version, text, patient, before, instant(sides.clock()))
     offered = sides.client.capabilities().of(way)
     found = _look_for_stand_in(sides, offered, body) if job.attempts > 1 else None
-    if found is None and sides.clock() + int(sides.timeout * 2000) > job.until:
-        raise EhrUnavailable("The EHR took so long to be asked that the claim may end. It is tried again later.")
+    if not found:
+        job.hold()
     ehr_id = found or sides.client.create(body).id
     said = (
         f"The EHR does not take {method} of {job.type}. Its text was sent as {way}/{ehr_id}; what is coded in it "

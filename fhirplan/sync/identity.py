@@ -66,6 +66,8 @@ class Ids:
     new_id: Callable[[], str]
     now: int
     only_known: bool = False
+    # What a transaction's other entries are referred to by, until they have an id there.
+    placed: Mapping[tuple[str, str], str] = field(default_factory=dict)
     _ours: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def ours(self, type_: str, ehr_id: str) -> str:
@@ -171,6 +173,8 @@ def _reference_out(ids: Ids, element: _Element) -> _Element:
     theirs = ids.theirs(to.type, to.id)
     if theirs:
         return {**element, "reference": f"{to.type}/{theirs}"}
+    if (to.type, to.id) in ids.placed:
+        return {**element, "reference": ids.placed[to.type, to.id]}
     if "identifier" in element:
         return {**element, "reference": f"{border.our_base}/{to.local}"}
     rest = {key: value for key, value in element.items() if key != "reference"}

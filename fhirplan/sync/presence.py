@@ -15,14 +15,19 @@ class Presence:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._held: list[int] = []
+        self._held: dict[str, int] = {}
 
     def announce(self, worker: str) -> None:
         """Says that a worker of this process is alive, until the process ends."""
         self._folder.mkdir(parents=True, exist_ok=True)
         file = os.open(self._path(worker), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         fcntl.flock(file, fcntl.LOCK_EX)
-        self._held.append(file)
+        self._held[worker] = file
+
+    def retire(self, worker: str) -> None:
+        """Takes back ``announce``, for a worker that has ended in order and holds no claim."""
+        self._path(worker).unlink(missing_ok=True)
+        os.close(self._held.pop(worker))
 
     def is_dead(self, worker: str) -> bool:
         """Whether a worker ran on this machine and is no more; False when it lives or nothing is known of it."""

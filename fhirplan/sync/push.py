@@ -1,61 +1,38 @@
-"""Sends our changes to the EHR: referenced resources first, each resource once, whatever dies in between.
+"""Sends our changes to the EHR: each resource once, in lanes of patients, several at a time, whatever dies in between.
 
-A worker claims all waiting changes of one resource, sends its newest version and settles them in one transaction. A
-claim that was interrupted leaves the outcome unknown; whoever claims it next looks at the EHR before sending again.
+A worker claims the waiting changes of a resource, or of several of one patient, sends the newest versions and settles
+them in one transaction. A claim that was interrupted leaves the outcome unknown; whoever claims it next looks at the
+EHR before sending again.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import threading
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Final
 
-from fhirplan.errors import EhrFailure, EhrRejected, EhrUnavailable, FhirplanError, Issue
-from fhirplan.fhir import codec, outcome
-from fhirplan.store import conflicts, links, outbox, receipts, versions
-from fhirplan.store.engine import Transaction
-from fhirplan.store.outbox import Entry
+from fhirplan.errors import EhrFailure, EhrUnavailable
+from fhirplan.store import circuits, lanes, links, outbox, receipts, versions
 from fhirplan.store.receipts import Receipt
-from fhirplan.sync import deliver
-from fhirplan.sync.absorb import MISSHAPEN
-from fhirplan.sync.deliver import Delivery, Job
-from fhirplan.sync.identity import targets
+from fhirplan.sync import breaker
+from fhirplan.sync.order import Key
 from fhirplan.sync.report import Progress, Tally, silent
+from fhirplan.sync.sending import Run, send_one
 from fhirplan.sync.sides import Sides
+from fhirplan.sync.together import send_lane
 from fhirplan.telemetry import log
 
-BATCH: Final = 200
-# Unanswered calls in a row before a pass gives up, since the EHR is down and not just slow with one resource.
-PATIENCE: Final = 3
-DEEPEST: Final = 50
-FIRST_WAIT_MS: Final = 1_000
-LONGEST_WAIT_MS: Final = 3_600_000
+BATCH: Final = 2_000
+# An EHR that failed lately is tried with so many resources, by one thread.
+FEW: Final = 20
+# Whose chart was opened that lately is sent first.
+ATTENTION_MS: Final = 600_000
 _FOREVER: Final = 2**53
 # A resource that was merged on the way is sent a second time.
 _SENDINGS: Final = 2
 _log = log("sync.push")
-
-_Key = tuple[str, str]
-
-
-@dataclass(slots=True)
-class _Run:
-    """One pass over the outbox."""
-
-    sides: Sides
-    tally: Tally
-    tried: set[_Key] = field(default_factory=set)
-    unanswered: int = 0
-    repeated: set[_Key] = field(default_factory=set)
-
-    def again(self, type_: str, id_: str) -> None:
-        """Lets a resource be sent once more in this pass, and not for ever."""
-        if (type_, id_) not in self.repeated:
-            self.repeated.add((type_, id_))
-            self.tried.discard((type_, id_))
-
-    def gives_up(self) -> bool:
-        """Whether the EHR has been silent too often in a row."""
-        return self.unanswered >= PATIENCE
 
 
 def push(
@@ -71,20 +48,37 @@ def push(
     What fails is kept in the outbox, with its receipt. Raises EhrFailure only when the EHR does not even tell what it
     can do.
     """
-    run = _Run(sides, tally)
+    run = Run(sides, tally)
     before = _FOREVER if everything else sides.clock()
     if dry:
         _count_only(run, before)
         return
     sweep(sides)
-    while not run.gives_up() and (batch := _due(run, before)):
-        for number, key in enumerate(batch):
-            if run.gives_up():
-                break
-            progress("push", number, len(batch))
-            _send(run, key, ())
-    if run.gives_up():
-        tally.trouble("The EHR does not answer, so the remaining changes wait.")
+    while not run.stopped:
+        with sides.database.read() as tx:
+            known = circuits.of(tx, sides.connection)
+        found = _due(run, before, BATCH if known is None else FEW)
+        if not found:
+            break
+        if breaker.is_open(known, sides.clock()):
+            run.stop.set()
+        else:
+            _learn(sides)
+            _work(run, found, progress, alone=known is not None)
+    if run.stopped:
+        with sides.database.read() as tx:
+            known = circuits.of(tx, sides.connection)
+        told = f" {breaker.told(known, sides.clock())}" if known else ""
+        tally.trouble(f"The EHR does not answer, so the remaining changes wait.{told}")
+
+
+def _learn(sides: Sides) -> None:
+    """Asks what the EHR can do, unless that is known. Raises EhrFailure when it does not say."""
+    try:
+        sides.client.capabilities()
+    except EhrUnavailable as error:
+        breaker.failed(sides, error)
+        raise
 
 
 def sweep(sides: Sides) -> None:
@@ -104,12 +98,12 @@ def push_now(sides: Sides, type_: str, id_: str) -> Receipt:
 
     The receipt says sent, waiting (no answer, or somebody else is sending it), parked or conflict.
     """
-    run = _Run(sides, Tally())
+    run = Run(sides, Tally())
     try:
         for _ in range(_SENDINGS):
             if (type_, id_) in run.tried:
                 break
-            _send(run, (type_, id_), ())
+            send_one(run, (type_, id_))
     except EhrFailure as error:
         _log.warning("not sent", connection=sides.connection, type=type_, id=id_, error=type(error).__name__)
     with sides.database.read() as tx:
@@ -121,165 +115,77 @@ def push_now(sides: Sides, type_: str, id_: str) -> Receipt:
     return Receipt(None, type_, id_, number, "none", "waiting", at=sides.clock())
 
 
-def _due(run: _Run, before: int) -> list[_Key]:
-    with run.sides.database.read() as tx:
-        found = outbox.due(tx, run.sides.connection, before, BATCH + len(run.tried))
-    return [key for key in found if key not in run.tried]
-
-
-def _send(run: _Run, key: _Key, waiting: tuple[_Key, ...]) -> None:
-    """Sends one resource after those it refers to; ``waiting`` are those that wait for this one."""
-    if key in run.tried or run.gives_up():
-        return
-    run.tried.add(key)
-    missing = _unsent_targets(run, key)
-    for target in missing:
-        if len(waiting) < DEEPEST:
-            _send(run, target, (*waiting, key))
-    if missing:
-        missing = _unsent_targets(run, key)
-    if any(target not in waiting for target in missing):
-        _say_waiting(run, key, missing[0])
-        return
-    until = run.sides.clock() + lease_ms(run.sides.timeout)
-    rows = _claim(run, key, until)
-    if rows:
-        job = Job(key[0], key[1], attempts=max(row.attempts for row in rows), until=until)
-        _settle(run, rows, _deliver(run, job), again=bool(missing))
-
-
-def _unsent_targets(run: _Run, key: _Key) -> list[_Key]:
-    """What a resource refers to that the EHR does not have yet and that is on its way there.
-
-    A target that is parked or held is not waited for: the reference to it goes by our identifier.
-    """
-    with run.sides.database.read() as tx:
-        current = versions.current(tx, run.sides.connection, *key)
-        if current is None or current.deleted:
-            return []
-        named = targets(run.sides.border, current.resource())
-        return [target for target in named if _is_on_its_way(run, tx, target)]
-
-
-def _is_on_its_way(run: _Run, tx: Transaction, target: _Key) -> bool:
-    name = run.sides.connection
-    if links.their_id(tx, name, *target):
-        return False
-    return any(row.state in ("waiting", "claimed") for row in outbox.unsettled(tx, name, *target))
-
-
-def _claim(run: _Run, key: _Key, until: int) -> tuple[Entry, ...]:
+def _due(run: Run, before: int, count: int) -> dict[str, list[Key]]:
+    """What is due and was not tried in this pass, by lane: nobody's first, then whose chart is open, then the rest."""
     sides = run.sides
-    with sides.database.write() as tx:
-        if conflicts.open_of(tx, sides.connection, *key):
-            outbox.hold(tx, sides.connection, *key)
-            return ()
-        return outbox.claim(tx, sides.connection, *key, worker=sides.worker, lease_until=until)
+    with sides.database.read() as tx:
+        found = lanes.due(tx, sides.connection, before, count + len(run.tried))
+        open_charts = lanes.looked_at(tx, sides.connection, sides.clock() - ATTENTION_MS)
+    made: dict[str, list[Key]] = {}
+    for lane in ("", *open_charts, *(item.lane for item in found)):
+        made.setdefault(lane, [])
+    for item in found:
+        if (item.type, item.id) not in run.tried:
+            made[item.lane].append((item.type, item.id))
+    return {lane: keys for lane, keys in made.items() if keys}
 
 
-def lease_ms(timeout: float) -> int:
-    """How long a claim holds: longer than all the calls one delivery may make."""
-    return int(timeout * 1000) * 10 + 30_000
+class _Crew:
+    """The threads that work the lanes of one round, each lane by one of them; the caller's thread is one."""
+
+    def __init__(self, run: Run, todo: dict[str, list[Key]], progress: Progress) -> None:
+        self._run = run
+        self._todo = deque(todo.values())
+        self._total = sum(map(len, todo.values()))
+        self._done = 0
+        self._progress = progress
+        self._lock = threading.Lock()
+
+    def work(self, threads_wanted: int) -> None:
+        """Works all lanes. Raises what a thread raised, once all have ended."""
+        more = min(threads_wanted, len(self._todo)) - 1
+        with ThreadPoolExecutor(max(more, 1), "lane") as threads:
+            beside = [threads.submit(self._beside, number) for number in range(1, more + 1)]
+            try:
+                self._take(self._run)
+            except BaseException:
+                self._run.stop.set()
+                raise
+        for thread in beside:
+            thread.result()
+
+    def _take(self, run: Run) -> None:
+        while not run.stopped:
+            with self._lock:
+                if not self._todo:
+                    return
+                keys = self._todo.popleft()
+                self._progress("push", self._done, self._total)
+                self._done += len(keys)
+            send_lane(run, keys)
+
+    def _beside(self, number: int) -> None:
+        try:
+            sides = self._run.sides.twin(number)
+            try:
+                self._take(replace(self._run, sides=sides))
+            finally:
+                sides.leave()
+        except BaseException:
+            self._run.stop.set()
+            raise
 
 
-def _deliver(run: _Run, job: Job) -> Delivery:
-    """Delivers, and turns a failure into what becomes of the row."""
-    try:
-        made = deliver.deliver(run.sides, job)
-    except EhrUnavailable as error:
-        run.unanswered += 1
-        return _later(run, job, error)
-    except EhrRejected as error:
-        run.unanswered = 0
-        said = error.outcome or outcome.outcome(error.issues)
-        return Delivery("parked", "none", reason=codec.dumps(said).decode())
-    except (FhirplanError, *MISSHAPEN) as error:
-        run.unanswered = 0
-        return _later(run, job, error)
-    run.unanswered = 0
-    return made
+def _work(run: Run, found: dict[str, list[Key]], progress: Progress, *, alone: bool) -> None:
+    """One round over the lanes. What belongs to no patient goes first, since the others may refer to it."""
+    nobodys = found.pop("", None)
+    if nobodys:
+        send_lane(run, nobodys)
+    if found and not run.stopped:
+        _Crew(run, found, progress).work(1 if alone else run.sides.lanes)
 
 
-def _later(run: _Run, job: Job, error: Exception) -> Delivery:
-    """Due again, later each time, at no time that many others share, and not before the EHR allows it."""
-    wait = min(FIRST_WAIT_MS * 2 ** min(job.attempts - 1, 20), LONGEST_WAIT_MS)
-    wait = int(wait * (0.5 + run.sides.chance()))
-    issues: tuple[Issue, ...] = (Issue("error", "structure", "The EHR's answer is not shaped as FHIR."),)
-    if isinstance(error, FhirplanError):
-        wait = max(wait, int((error.retry_after or 0) * 1000))
-        issues = error.issues
-    reason = codec.dumps(outcome.outcome(issues)).decode()
-    _log.warning("not delivered", connection=run.sides.connection, type=job.type, id=job.id, error=type(error).__name__)
-    return Delivery("waiting", "none", reason=reason, due=run.sides.clock() + wait)
-
-
-def _settle(run: _Run, rows: tuple[Entry, ...], made: Delivery, *, again: bool) -> None:
-    """Writes what became of the rows, with their receipts; ``again``: some references went by identifier only."""
-    sides, row = run.sides, rows[-1]
-    state = {"sent": "done", "conflict": "held"}.get(made.state, made.state)
-    with sides.database.write() as tx:
-        kept = [
-            entry for entry in rows if outbox.finish(tx, entry, sides.worker, state, due=made.due, outcome=made.reason)
-        ]
-        for entry in kept:
-            receipts.put(tx, sides.connection, _receipt(entry, made, sides.clock()))
-        if again and kept and made.state == "sent" and made.route in ("create", "update"):
-            _once_more(run, tx, row)
-        elif (
-            kept
-            and state == "done"
-            and any(item.state == "waiting" for item in outbox.unsettled(tx, sides.connection, row.type, row.id))
-        ):
-            # Edits of both sides were merged meanwhile, or another edit came in.
-            run.again(row.type, row.id)
-    if made.state == "sent" and made.route in ("create", "update", "delete"):
-        run.tally.add(row.type, {"create": "created", "update": "updated", "delete": "deleted"}[made.route])
-
-
-def _once_more(run: _Run, tx: Transaction, row: Entry) -> None:
-    """Has a resource of a circle sent again, once what it refers to is in the EHR."""
-    outbox.put(
-        tx,
-        run.sides.connection,
-        row.type,
-        row.id,
-        rid=row.rid,
-        version=row.version,
-        method="update",
-        lane=row.lane,
-        now=run.sides.clock(),
-    )
-    run.tried.discard((row.type, row.id))
-
-
-def _receipt(entry: Entry, made: Delivery, now: int) -> Receipt:
-    return Receipt(
-        entry.oid,
-        entry.type,
-        entry.id,
-        entry.version,
-        made.route,
-        made.state,
-        made.ehr_id,
-        made.ehr_version,
-        made.reason,
-        now,
-    )
-
-
-def _say_waiting(run: _Run, key: _Key, target: _Key) -> None:
-    """The receipt of a change that waits for another one."""
-    text = f"It is sent as soon as the EHR has {target[0]}/{target[1]}, which it refers to."
-    said = outcome.outcome([Issue("information", "transient", text)])
-    made = Delivery("waiting", "none", reason=codec.dumps(said).decode())
-    sides = run.sides
-    with sides.database.write() as tx:
-        for entry in outbox.unsettled(tx, sides.connection, *key):
-            if entry.state == "waiting":
-                receipts.put(tx, sides.connection, _receipt(entry, made, sides.clock()))
-
-
-def _count_only(run: _Run, before: int) -> None:
+def _count_only(run: Run, before: int) -> None:
     """What a push would send, by the state of our own record."""
     sides = run.sides
     with sides.database.read() as tx:

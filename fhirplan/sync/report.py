@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -86,18 +87,20 @@ class SyncReport:
 
 @dataclass(slots=True)
 class Tally:
-    """Counts while a sync runs; several passes may add to one tally."""
+    """Counts while a sync runs; several passes and threads may add to one tally."""
 
     counted: dict[str, Counter[str]] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     repeating: bool = False
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def add(self, type_: str, what: str, count: int = 1) -> None:
         """Counts one more; ``what`` is a field of TypeReport. What is unchanged is not counted in each round anew."""
         if what == "unchanged" and self.repeating:
             return
-        self.counted.setdefault(type_, Counter())[what] += count
+        with self._lock:
+            self.counted.setdefault(type_, Counter())[what] += count
 
     def trouble(self, text: str) -> None:
         """Notes what keeps both sides apart, each thing once."""

@@ -9,6 +9,7 @@ from fhirplan.errors import EhrFailure
 from fhirplan.fhir import codec, outcome
 from fhirplan.store import conflicts, outbox, receipts
 from fhirplan.store.engine import Transaction
+from fhirplan.sync import breaker
 from fhirplan.sync.pull import pull
 from fhirplan.sync.push import push
 from fhirplan.sync.report import Progress, SyncReport, Tally, silent
@@ -26,9 +27,13 @@ def run_sync(
     """Pulls and pushes, with ``once`` again until a round sends nothing; gives what was done and what is left.
 
     ``full`` lists everything the EHR has in the first round. ``dry_run`` says what would happen and changes nothing.
-    An EHR that does not answer is told in the report, not raised.
+    An EHR that does not answer, or asks not to be called yet, is told in the report, not raised.
     """
     began, calls, tally = time.monotonic(), sides.client.calls, Tally()
+    wait = "" if dry_run else breaker.by_hand(sides)
+    if wait:
+        tally.trouble(wait)
+        return _report(sides, tally, 0, 0.0)
     try:
         for number in range(1 if dry_run or not once else ROUNDS):
             before = tally.sent()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -30,7 +30,9 @@ class Sides:
 
     ``worker`` names who claims outbox rows; it is unique among the processes and threads that run at the same time.
     ``patients`` says whose records are pulled, as the setting ``ehr_patients`` does.
-    Not shared between threads, as its client is not.
+    Not shared between threads, as its client is not. ``lanes`` are worked at once in one pass, ``bundle`` is the most
+    entries of a transaction (1: none is sent), after ``failures_before_pause`` failures in a row the EHR is left alone
+    for a while, at most ``longest_pause`` seconds.
     """
 
     connection: str
@@ -48,6 +50,24 @@ class Sides:
     policy: Policy = field(default_factory=Policy)
     chosen_vendor: str = ""
     patients: str = ""
+    lanes: int = 4
+    bundle: int = 50
+    failures_before_pause: int = 5
+    longest_pause: float = 300.0
+
+    def twin(self, number: int) -> Sides:
+        """The same sides for another thread, under a worker's name of its own. Close its ``client`` when done."""
+        worker = f"{self.worker}.{number}"
+        if self.presence:
+            self.presence.announce(worker)
+        return replace(self, client=self.client.twin(), worker=worker)
+
+    def leave(self) -> None:
+        """Ends what ``twin`` began: to be called in the thread that used it."""
+        self.client.__exit__()
+        self.database.leave()
+        if self.presence:
+            self.presence.retire(self.worker)
 
     def vendor(self) -> Vendor:
         """Whose EHR it is: as the settings say, else as it says itself. Raises EhrFailure when it does not answer."""
@@ -101,6 +121,10 @@ def open_sides(
         policy=_policy(connection),
         chosen_vendor=connection.ehr_vendor,
         patients=connection.ehr_patients,
+        lanes=connection.push_lanes,
+        bundle=connection.push_bundle_entries,
+        failures_before_pause=connection.ehr_failures_before_pause,
+        longest_pause=connection.ehr_longest_pause,
     )
 
 

@@ -83,14 +83,18 @@ class Door:
     """A way to the EHR that breaks when told: ``fault(method, path)`` names what happens to a request, "" for nothing.
 
     "refuse": closed before the EHR sees it; "cut": the EHR does it and the reply is lost; "half": half of the reply's
-    bytes arrive; "slow": never answered in time; "html", "422", "500", "503", "429", "empty": the EHR does not see it
-    and this is answered. ``on`` is called before ("before") and after ("after") the EHR has done it.
+    bytes arrive; "slow": never answered in time; "html", "405", "413", "422", "500", "503", "429", "empty": the EHR
+    does not see it and this is answered. ``on`` is called before ("before") and after ("after") the EHR has done it.
     """
 
     def __init__(self, to: str) -> None:
         self._to = to.split("//")[1]
         self.fault: Callable[[str, str], str] = lambda _method, _path: ""
         self.on: Callable[[str, str, str], None] = lambda _when, _method, _path: None
+        # Writes that hold these bytes are answered with 422, as one that an EHR does not accept.
+        self.poison = b""
+        # Transactions with more entries than this are answered with 413; 0: with any number they are passed on.
+        self.most_entries = 0
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.base = f"http://127.0.0.1:{self._listener.getsockname()[1]}/fhir"
         self._open = True
@@ -117,7 +121,7 @@ class Door:
 
     def _pass_on(self, caller: socket.socket, request: bytes, method: str, path: str) -> bool:
         self.on("before", method, path)
-        fault = self.fault(method, path)
+        fault = self.fault(method, path) or self._refusal(method, request)
         if fault in ("refuse", "slow"):
             time.sleep(30 if fault == "slow" else 0)
             return False
@@ -130,6 +134,13 @@ class Door:
             return False
         caller.sendall(reply[: len(reply) // 2] if fault == "half" else reply)
         return fault != "half"
+
+    def _refusal(self, method: str, request: bytes) -> str:
+        if method == "GET":
+            return ""
+        if self.poison and self.poison in request:
+            return "422"
+        return "413" if 0 < self.most_entries < request.count(b'"fullUrl"') else ""
 
     def _ask(self, request: bytes) -> bytes:
         host, _, port = self._to.partition(":")
@@ -156,6 +167,8 @@ _CANNED = {
         '{"resourceType":"OperationOutcome","issue":[{"severity":"error","code":"invalid",'
         '"details":{"text":"A name is needed."}}]}',
     ),
+    "405": _canned("405 Not here", "text/plain", ""),
+    "413": _canned("413 Too large", "text/plain", ""),
     "empty": _canned("200 OK", "application/fhir+json", ""),
 }
 

@@ -12,28 +12,22 @@ from typing import Any
 import pytest
 
 PUSH = """
-import os, signal, sys
+import sys
 from fhirplan import assembly, settings
-from fhirplan.sync import deliver, push
+from fhirplan.sync import push
 from fhirplan.sync.report import Tally
 
-def die(*_args, **_more):
-    os.kill(os.getpid(), signal.SIGKILL)
+from fhirplan.sync import points
 
-point = sys.argv[1]
-if point == "before linking":
-    deliver._landed = die
-elif point == "before settling":
-    push._settle = die
-elif point == "before sending":
-    deliver.deliver = die
+if sys.argv[1] in points.POINTS:
+    points.arm(points.killer(sys.argv[1]))
 chosen = settings.load()
 services = assembly.build(chosen)
 sides = assembly.build_sync(chosen, services, chosen.default_connection)
 print("pushing", flush=True)
 push.push(sides, Tally())
 """
-POINTS = ["before sending", "before the EHR", "after the EHR", "before linking", "before settling"]
+POINTS = ["claimed", "sending", "before the EHR", "after the EHR", "answered", "settling", "settled"]
 
 
 def push_and_die(point: str, ours: Any, door: Any, folder: Path) -> None:
@@ -89,7 +83,7 @@ def test_a_killed_create_is_made_once(
     assert [r.state for r in behind_door.receipts("Goal", "mine")] == ["sent"]
 
 
-@pytest.mark.parametrize("point", ["after the EHR", "before settling"])
+@pytest.mark.parametrize("point", ["after the EHR", "answered", "settling"])
 def test_a_killed_update_lands_once(
     point: str, clinic: Any, door: Any, behind_door: Any, make: Any, settled: Any, tmp_path: Path
 ) -> None:

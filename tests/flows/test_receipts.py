@@ -20,13 +20,8 @@ def test_a_refused_change_is_parked_with_the_ehrs_words_and_the_rest_flows(
 ) -> None:
     clinic.put(make.patient())
     behind_door.sync()
-    refused = [True]
-
-    def first_post(method: str, _path: str) -> str:
-        return "422" if method == "POST" and refused and refused.pop() else ""
-
-    door.fault = first_post
-    behind_door.save(make.goal("poison"))
+    door.poison = b'"text":"Poison"'
+    behind_door.save(make.goal("poison", "Poison"))
     for number in range(5):
         behind_door.save(make.goal(f"good-{number}"))
     report = behind_door.sync()
@@ -52,9 +47,9 @@ def test_what_refers_to_a_parked_resource_is_sent_with_its_business_identifier(
 ) -> None:
     clinic.put(make.patient())
     behind_door.sync()
-    behind_door.save(make.goal("poison"))
+    behind_door.save(make.goal("poison", "Poison"))
     behind_door.save(make.plan("cp", goal=[{"reference": "Goal/poison"}]))
-    door.fault = lambda method, path: "422" if (method, path) == ("POST", "/fhir/Goal") else ""
+    door.poison = b'"text":"Poison"'
     report = behind_door.sync()
     assert (report.parked, report.waiting) == (1, 0)
     (planned,) = clinic.all("CarePlan")
