@@ -15,7 +15,7 @@ from fhirplan.access.actor import ANYBODY, OPERATOR, Actor, Grant
 from fhirplan.access.scopes import Scope
 from fhirplan.errors import NotAuthenticated, NotPermitted
 
-__all__ = ["ANYBODY", "NEEDS", "OPERATOR", "PUBLIC", "Actor", "Grant", "Limit", "decide", "limits", "needed"]
+__all__ = ["ANYBODY", "NEEDS", "OPERATOR", "PUBLIC", "Actor", "Grant", "Limit", "decide", "limits"]
 
 PUBLIC: Final = frozenset({"capabilities", "definition-read", "definition-search", "openapi"})
 """What is shown before anybody is known (R4 section 2.21.0.2): it holds nothing of any patient."""
@@ -34,8 +34,8 @@ NEEDS: Final[Mapping[str, str]] = MappingProxyType(
         "patch": "u",
         "delete": "d",
         "meta": "r",
-        "meta-add": "u",
-        "meta-delete": "u",
+        "meta-add": "ur",
+        "meta-delete": "ur",
         "everything": "r",
         "plan-everything": "r",
         "as-of": "r",
@@ -47,6 +47,8 @@ NEEDS: Final[Mapping[str, str]] = MappingProxyType(
 # What any one scope opens: each entry of a bundle is decided on its own, $validate shows nothing that is stored.
 _ANY_SCOPE: Final = frozenset({"bundle"})
 _ANY_LETTER: Final = frozenset({"validate"})
+# Over the types that the scopes say may be searched.
+_WHOLE_SYSTEM: Final = frozenset({"history-system", "search-system"})
 BY_NAME: Final = frozenset({"AuditEvent"})
 """Types that ``*`` does not stand for, since who read what is nobody's business but an auditor's."""
 _PROFESSIONALS: Final = frozenset({"Practitioner", "PractitionerRole"})
@@ -60,11 +62,10 @@ class Limit:
     query: tuple[tuple[str, str], ...] = ()
 
 
-def decide(actor: Actor | None, kind: str, type_: str, auth: str, *, conditional: bool = False) -> None:
+def decide(actor: Actor | None, kind: str, type_: str, auth: str) -> None:
     """Returns when ``actor`` may do an interaction of this kind on some resource of this type.
 
-    ``actor`` is None when nobody is known. ``auth`` is the setting of that name; ``open`` allows everything.
-    ``conditional`` tells that the resource is looked for first, which needs the right to search. Raises
+    ``actor`` is None when nobody is known. ``auth`` is the setting of that name; ``open`` allows everything. Raises
     NotAuthenticated, NotPermitted with the scope that is missing.
     """
     if auth == "open" or kind in PUBLIC or actor == OPERATOR:
@@ -78,23 +79,16 @@ def decide(actor: Actor | None, kind: str, type_: str, auth: str, *, conditional
     scopes = actor.grant.scopes
     if kind in _ANY_SCOPE and scopes.resources:
         return
+    if kind in _WHOLE_SYSTEM and any("s" in item.letters for item in scopes.resources):
+        return
     if kind in _ANY_LETTER and any(limits(actor, type_, letter) for letter in "cru"):
         return
-    letters = needed(kind, conditional=conditional)
+    letters = NEEDS.get(kind, "")
     if not letters:
         raise NotPermitted(f"No SMART scope opens {kind} {type_}.".replace(" .", "."))
     for letter in letters:
-        found = limits(actor, type_, letter)
-        if not found:
+        if not limits(actor, type_, letter):
             raise _missing(actor.grant, kind, type_, letter)
-        if found != (Limit(),):
-            raise NotPermitted("Rights to some resources of a type only are not served yet.")
-
-
-def needed(kind: str, *, conditional: bool = False) -> str:
-    """The letters that an interaction needs on its type, "" where no scope opens it."""
-    letters = NEEDS.get(kind, "")
-    return letters + "s" if letters and conditional and "s" not in letters else letters
 
 
 def limits(actor: Actor, type_: str, letter: str) -> tuple[Limit, ...]:

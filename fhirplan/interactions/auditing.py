@@ -7,10 +7,12 @@ import re
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
+from fhirplan.access.decide import PUBLIC, limits
 from fhirplan.errors import InvalidSearch, NotFound
 from fhirplan.fhir.bundle import searchset
 from fhirplan.fhir.codec import dumps
 from fhirplan.fhir.dates import instant, span
+from fhirplan.interactions.address import AUDIT
 from fhirplan.interactions.operations import OPERATIONS
 from fhirplan.interactions.parameters import refuse_parameters
 from fhirplan.interactions.services import Services
@@ -21,7 +23,6 @@ from fhirplan.store.engine import Transaction
 
 # Changes are kept by their own transaction; what shows only definitions shows nothing of anybody.
 _CHANGES: Final = frozenset({"create", "update", "patch", "delete", "meta-add", "meta-delete", "bundle"})
-_PUBLIC: Final = frozenset({"capabilities", "definition-read", "definition-search", "openapi"})
 _READS: Final = frozenset({"read", "vread", "history-instance", "audit-read"})
 _WHOSE: Final = frozenset({"patient", "subject", "for", "beneficiary"})
 _PATIENT: Final = re.compile(r"(?:Patient/)?([A-Za-z0-9\-.]{1,64})")
@@ -34,7 +35,7 @@ _SUBTYPE: Final = "http://hl7.org/fhir/restful-interaction"
 
 def note(services: Services, asked: Interaction, reply: Reply) -> None:
     """Has an access kept: each read, search and operation, and each change that was refused."""
-    if services.accesses is None or asked.kind in _PUBLIC or (asked.kind in _CHANGES and reply.status < 400):
+    if services.accesses is None or asked.kind in PUBLIC or (asked.kind in _CHANGES and reply.status < 400):
         return
     refused = reply.status >= 400
     services.accesses.note(
@@ -73,12 +74,12 @@ def _patient(asked: Interaction) -> str:
     return ""
 
 
-def audit_read(_services: Services, tx: Transaction, interaction: Interaction) -> Reply:
+def audit_read(services: Services, tx: Transaction, interaction: Interaction) -> Reply:
     """200 with one AuditEvent; raises NotFound."""
     refuse_parameters(interaction)
     number = interaction.id
     row = audit.one(tx, interaction.connection, int(number)) if number.isdigit() and len(number) < 19 else None
-    if row is None:
+    if row is None or not _may_see(services, interaction, "r", row.patient):
         raise NotFound(f"There is no AuditEvent/{interaction.id} here. Search by patient or date.")
     return Reply(200, dumps(event(row)))
 
@@ -102,12 +103,18 @@ def audit_search(services: Services, tx: Transaction, interaction: Interaction) 
     patient = _PATIENT.fullmatch(given.get("patient", "x"))
     if patient is None:
         raise InvalidSearch("patient is no id such as Patient/p1.", expression="patient")
+    only = patient[1] if "patient" in given else ""
+    if not _may_see(services, interaction, "s", only):
+        own = _patients(interaction, "s")
+        if only or len(own) != 1:
+            return Reply(200, searchset(interaction.base, (), [("self", _link(interaction, interaction.parameters))]))
+        only = own[0]
     settings = services.settings
     count = min(_number(given, "_count", settings.default_count), settings.max_count)
     found = audit.found(
         tx,
         interaction.connection,
-        patient=patient[1] if "patient" in given else "",
+        patient=only,
         low=low,
         high=high,
         before=_number(given, "_page", _EDGE),
@@ -120,6 +127,23 @@ def audit_search(services: Services, tx: Transaction, interaction: Interaction) 
         links.append(("next", _link(interaction, (*kept, ("_page", str(page[-1].aid))))))
     listed = (("AuditEvent", str(row.aid), dumps(event(row))) for row in page)
     return Reply(200, searchset(interaction.base, listed, links))
+
+
+def _may_see(services: Services, asked: Interaction, letter: str, patient: str) -> bool:
+    """Whether the caller may see accesses to the record of this patient; of "", to any record.
+
+    A scope with conditions shows none: an access has nothing that they could be asked of.
+    """
+    if services.settings.auth == "open" or (asked.actor is not None and asked.actor.grant is None):
+        return True
+    own = _patients(asked, letter)
+    return "" in own or (bool(patient) and patient in own)
+
+
+def _patients(asked: Interaction, letter: str) -> list[str]:
+    """Whose accesses the caller may see, "" for everybody's."""
+    found = limits(asked.actor, AUDIT, letter) if asked.actor is not None else ()
+    return list(dict.fromkeys(item.patient for item in found if not item.query))
 
 
 def _bounds(text: str) -> tuple[int, int]:

@@ -10,10 +10,10 @@ from fhirplan.interactions.outcomes import said
 from fhirplan.interactions.parameters import refuse_parameters
 from fhirplan.interactions.provenances import refuse_made
 from fhirplan.interactions.services import Services
+from fhirplan.interactions.touching import touched
 from fhirplan.interactions.values import Interaction, Reply
 from fhirplan.interactions.written import pushed, stored
 from fhirplan.store.commit import Change
-from fhirplan.store.versions import current
 
 
 def delete(services: Services, interaction: Interaction) -> Reply:
@@ -28,7 +28,7 @@ def delete(services: Services, interaction: Interaction) -> Reply:
     if id_:
         refuse_parameters(interaction)
     with services.database.write() as tx:
-        before = current(tx, interaction.connection, type_, id_) if id_ else chosen(services, tx, interaction)
+        before = touched(services, tx, interaction, type_, id_, "d") if id_ else chosen(services, tx, interaction)
         id_ = before.id if before else id_
         expected = required(replace(interaction, id=id_), before)
         if before is None or before.deleted:

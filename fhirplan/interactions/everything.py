@@ -16,6 +16,8 @@ from fhirplan.fhir.dates import span
 from fhirplan.fhir.reference import parse, walk
 from fhirplan.interactions.inputs import inputs
 from fhirplan.interactions.services import Services
+from fhirplan.interactions.sight import Sight, sight
+from fhirplan.interactions.sight import current as readable
 from fhirplan.interactions.values import Interaction, Reply
 from fhirplan.store.compartment import members
 from fhirplan.store.engine import Transaction
@@ -46,8 +48,9 @@ def patient_everything(services: Services, tx: Transaction, interaction: Interac
     MalformedRequest, InvalidSearch for a page that is none of ours.
     """
     given = dict(inputs(services, interaction, _PAGE))
-    patient = live(tx, interaction)
+    patient = live(services, tx, interaction)
     asked = _asked(services, given)
+    eyes = sight(services, tx, interaction, "s")
     page: list[Version] = []
     for type_, after in _stages(asked):
         missing = asked.count + 1 - len(page)
@@ -56,7 +59,15 @@ def patient_everything(services: Services, tx: Transaction, interaction: Interac
         elif missing:
             codes, target = _BELONGING[type_], ("Patient", patient.id)
             page += members(
-                tx, interaction.connection, type_, codes, target, after=after, since=asked.since, count=missing
+                tx,
+                interaction.connection,
+                type_,
+                codes,
+                target,
+                after=after,
+                since=asked.since,
+                count=missing,
+                allowed=eyes,
             )
     more = len(page) > asked.count
     page = page[: asked.count]
@@ -64,17 +75,17 @@ def patient_everything(services: Services, tx: Transaction, interaction: Interac
     if more and page:
         links.append(("next", _link(interaction, {**given, _PAGE: f"{page[-1].type}.{page[-1].rid}"})))
     wanted = {type_ for type_ in REFERRED if not asked.types or type_ in asked.types}
-    added = reached(tx, interaction, page, wanted, services.settings.max_count)
+    added = reached(tx, interaction, page, wanted, services.settings.max_count, eyes)
     return Reply(200, searchset(interaction.base, _entries(page), links, included=_entries(added)))
 
 
 def plan_everything(services: Services, tx: Transaction, interaction: Interaction) -> Reply:
     """200 with a care plan and what it consists of and refers to; raises NotFound, Gone, TooCostly."""
     inputs(services, interaction)
-    plan = live(tx, interaction)
-    most = services.settings.max_count
-    parts = [plan, *supporting(tx, interaction, plan.id, most)]
-    added = reached(tx, interaction, parts, set(CATALOG) - {"CarePlan"}, most)
+    plan = live(services, tx, interaction)
+    most, eyes = services.settings.max_count, sight(services, tx, interaction, "s")
+    parts = [plan, *supporting(tx, interaction, plan.id, most, eyes)]
+    added = reached(tx, interaction, parts, set(CATALOG) - {"CarePlan"}, most, eyes)
     if len(parts) + len(added) > most:
         raise TooCostly(f"This plan and what it refers to are more than {most} resources. Search for them by type.")
     found = [*parts[1:], *added]
@@ -82,18 +93,20 @@ def plan_everything(services: Services, tx: Transaction, interaction: Interactio
     return Reply(200, searchset(interaction.base, _entries([plan]), links, included=_entries(found)))
 
 
-def supporting(tx: Transaction, interaction: Interaction, plan: str, most: int) -> list[Version]:
-    """The tasks and service requests that refer to a plan as what they are based on."""
+def supporting(
+    tx: Transaction, interaction: Interaction, plan: str, most: int, eyes: Sight | None = None
+) -> list[Version]:
+    """The tasks and service requests that refer to a plan as what they are based on, and may be seen."""
     return [
         item
         for type_, codes in _SUPPORTING.items()
-        for item in members(tx, interaction.connection, type_, codes, ("CarePlan", plan), count=most + 1)
+        for item in members(tx, interaction.connection, type_, codes, ("CarePlan", plan), count=most + 1, allowed=eyes)
     ]
 
 
-def live(tx: Transaction, interaction: Interaction) -> Version:
+def live(services: Services, tx: Transaction, interaction: Interaction, letter: str = "r") -> Version:
     """The current version of what an operation is called on; raises NotFound, Gone."""
-    found = current(tx, interaction.connection, interaction.type, interaction.id)
+    found = readable(services, tx, interaction, letter)
     if found is None:
         raise NotFound(f"There is no {interaction.type}/{interaction.id} here.")
     if found.deleted:
@@ -102,9 +115,17 @@ def live(tx: Transaction, interaction: Interaction) -> Version:
 
 
 def reached(
-    tx: Transaction, interaction: Interaction, start: Sequence[Version], types: set[str], most: int
+    tx: Transaction,
+    interaction: Interaction,
+    start: Sequence[Version],
+    types: set[str],
+    most: int,
+    eyes: Sight | None = None,
 ) -> list[Version]:
-    """What resources refer to, of these types, and what that refers to; not more than a little over ``most``."""
+    """What resources refer to, of these types, and what that refers to; not more than a little over ``most``.
+
+    What ``eyes`` do not see is neither given nor followed.
+    """
     seen = {(item.type, item.id) for item in start}
     found: list[Version] = []
     edge = list(start)
@@ -115,7 +136,7 @@ def reached(
                 continue
             seen.add(name)
             version = current(tx, interaction.connection, *name)
-            if version is not None and not version.deleted:
+            if version is not None and not version.deleted and (eyes is None or eyes.sees(version)):
                 following.append(version)
         found += following
         edge = following

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from urllib.parse import urlencode
 
-from fhirplan.errors import MalformedRequest, NotFound
+from fhirplan.catalog import CATALOG
+from fhirplan.errors import MalformedRequest, NotFound, TooCostly
 from fhirplan.fhir import bundle
 from fhirplan.fhir.dates import Span, instant, span
 from fhirplan.interactions.parameters import refuse_parameters
 from fhirplan.interactions.services import Services
+from fhirplan.interactions.sight import current, sight
 from fhirplan.interactions.values import Interaction, Reply
+from fhirplan.search.restrict import NONE
+from fhirplan.store import versions
 from fhirplan.store.engine import Transaction
-from fhirplan.store.provenance import current, is_made
+from fhirplan.store.provenance import is_made
 from fhirplan.store.versions import Step, Version, Window, history_types
 from fhirplan.store.versions import history_instance as of_resource
 
+_BATCH = 200
+# So many versions of others are passed over for one page.
+_MOST_PASSED = 50_000
 _METHODS = {"create": "POST", "update": "PUT", "delete": "DELETE"}
 
 
@@ -27,27 +35,76 @@ def history_instance(services: Services, tx: Transaction, interaction: Interacti
     parameter that makes no sense.
     """
     window = _window(services, interaction)
-    newest = current(tx, interaction.connection, interaction.type, interaction.id)
+    newest = current(services, tx, interaction, "r")
     if newest is None:
         raise NotFound(f"There never was a {interaction.type}/{interaction.id} here.")
+    eyes = sight(services, tx, interaction, "r")
+
+    def page(window: Window) -> list[Step]:
+        return of_resource(tx, interaction.connection, interaction.type, interaction.id, window)
+
     if is_made(interaction.type, interaction.id):
-        found = [Step(newest, -newest.rid, made=True)] if _in(window, newest) else []
+        found: Sequence[Step] = [Step(newest, -newest.rid, made=True)] if _in(window, newest) else []
     else:
-        found = of_resource(tx, interaction.connection, interaction.type, interaction.id, window)
+        found = _filled(page, window, eyes.saw if eyes is not None and eyes(interaction.type) is not None else None)
     whole = not {name for name, _ in interaction.parameters} - {"_count"}
-    return _page(interaction, window, found, newest.version if whole else None)
+    total = newest.version if eyes is None or eyes(interaction.type) is None else None
+    return _page(interaction, window, found, total if whole else None)
 
 
 def history_type(services: Services, tx: Transaction, interaction: Interaction) -> Reply:
     """A history Bundle of all resources of a type; parameters and errors as in ``history_instance``."""
-    window = _window(services, interaction)
-    return _page(interaction, window, history_types(tx, interaction.connection, [interaction.type], window))
+    return _of_types(services, tx, interaction, [interaction.type])
 
 
 def history_system(services: Services, tx: Transaction, interaction: Interaction) -> Reply:
     """A history Bundle of everything; parameters and errors as in ``history_instance``."""
+    return _of_types(services, tx, interaction, [])
+
+
+def _of_types(services: Services, tx: Transaction, interaction: Interaction, types: list[str]) -> Reply:
     window = _window(services, interaction)
-    return _page(interaction, window, history_types(tx, interaction.connection, [], window))
+    eyes = sight(services, tx, interaction, "s")
+    known: dict[int, bool] = {}
+
+    def seen(version: Version) -> bool:
+        if version.rid not in known:
+            now = versions.by_rid(tx, version.rid)
+            known[version.rid] = eyes is None or (now is not None and eyes.sees(now))
+        return known[version.rid] and (eyes is None or eyes.saw(version))
+
+    def page(window: Window) -> list[Step]:
+        return history_types(tx, interaction.connection, chosen, window)
+
+    chosen = types
+    if eyes is not None:
+        chosen = [type_ for type_ in types or CATALOG if eyes(type_) != NONE]
+        if not chosen:
+            return _page(interaction, window, [])
+        chosen = [] if not types and len(chosen) == len(CATALOG) else chosen
+    limited = eyes is not None and any(eyes(type_) is not None for type_ in chosen or CATALOG)
+    return _page(interaction, window, _filled(page, window, seen if limited else None))
+
+
+def _filled(
+    page: Callable[[Window], list[Step]], window: Window, seen: Callable[[Version], bool] | None
+) -> Sequence[Step]:
+    """The steps of a window; with ``seen`` only those it holds of, as many as the page has room for.
+
+    Raises TooCostly when too many others have to be passed over.
+    """
+    if seen is None:
+        return page(window)
+    found: list[Step] = []
+    passed, batch = 0, replace(window, count=max(window.count, _BATCH))
+    while passed < _MOST_PASSED:
+        steps = page(batch)
+        found += [step for step in steps if seen(step.version)]
+        passed += len(steps)
+        if len(found) >= window.count or len(steps) < batch.count:
+            return found[: window.count]
+        batch = replace(batch, before=steps[-1].vid)
+    raise TooCostly("This history is too long to be looked through for what you may see. Narrow it by _since.")
 
 
 def _in(window: Window, only: Version) -> bool:

@@ -6,11 +6,13 @@ from collections.abc import Collection
 from dataclasses import replace
 from urllib.parse import parse_qsl
 
+from fhirplan.access.decide import decide
 from fhirplan.catalog import spec
 from fhirplan.errors import InvalidSearch, MultipleMatches
 from fhirplan.fhir.codec import Resource
 from fhirplan.interactions.search import parsed_query
 from fhirplan.interactions.services import Services
+from fhirplan.interactions.sight import Sight, sight
 from fhirplan.interactions.values import Interaction, Parameters
 from fhirplan.search import match
 from fhirplan.search.query import Query
@@ -28,7 +30,7 @@ def matches(services: Services, tx: Transaction, asked: Interaction, type_: str,
     Raises InvalidSearch, also when the text holds no condition, since it would then match everything.
     """
     query = replace(_criteria(services, asked, type_, _pairs(type_, text)), count=ENOUGH)
-    return list(search(tx, asked.connection, query).versions)
+    return list(search(tx, asked.connection, query, allowed=_searched(services, tx, asked, type_)).versions)
 
 
 def chosen(services: Services, tx: Transaction, asked: Interaction, gone: Collection[str] = ()) -> Version | None:
@@ -37,7 +39,7 @@ def chosen(services: Services, tx: Transaction, asked: Interaction, gone: Collec
     What is ``gone`` (as type/id) does not count. Raises InvalidSearch, MultipleMatches.
     """
     query = replace(_criteria(services, asked, asked.type, asked.parameters), count=ENOUGH + len(gone))
-    found = search(tx, asked.connection, query).versions
+    found = search(tx, asked.connection, query, allowed=_searched(services, tx, asked, asked.type)).versions
     left = [item for item in found if f"{item.type}/{item.id}" not in gone]
     if len(left) > 1:
         raise MultipleMatches(
@@ -45,6 +47,14 @@ def chosen(services: Services, tx: Transaction, asked: Interaction, gone: Collec
             f"{left[1].type}/{left[1].id}, and nothing was changed. Make it narrower, for example by identifier."
         )
     return left[0] if left else None
+
+
+def _searched(services: Services, tx: Transaction, asked: Interaction, type_: str) -> Sight | None:
+    """What a condition may find: only what its caller may search. Raises NotPermitted."""
+    eyes = sight(services, tx, asked, "s")
+    if eyes is not None:
+        decide(asked.actor, "search-type", type_, services.settings.auth)
+    return eyes
 
 
 def described(services: Services, asked: Interaction, type_: str, text: str, resource: Resource) -> bool:

@@ -26,7 +26,7 @@ _TRIES: Final = 5
 def meta(services: Services, tx: Transaction, interaction: Interaction) -> Reply:
     """200 with the meta of a resource as Parameters; raises NotFound, Gone."""
     inputs(services, interaction)
-    return _answer(live(tx, interaction))
+    return _answer(live(services, tx, interaction))
 
 
 def meta_add(services: Services, interaction: Interaction) -> Reply:
@@ -46,7 +46,7 @@ def _change(services: Services, interaction: Interaction, *, adding: bool) -> Re
     given = _given(services, interaction)
     for left in reversed(range(_TRIES)):
         with services.database.read() as tx:
-            before = live(tx, interaction)
+            before = live(services, tx, interaction, "u")
         required(interaction, before)
         resource = _changed(before.resource(), given, adding=adding)
         connection = services.connection(interaction)

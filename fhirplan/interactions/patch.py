@@ -18,11 +18,12 @@ from fhirplan.interactions.matching import chosen
 from fhirplan.interactions.parameters import refuse_parameters
 from fhirplan.interactions.provenances import refuse_made
 from fhirplan.interactions.services import Services
+from fhirplan.interactions.touching import touched
 from fhirplan.interactions.values import Interaction, Reply
 from fhirplan.interactions.written import stored, written
 from fhirplan.store.commit import Change
 from fhirplan.store.engine import Transaction
-from fhirplan.store.versions import Version, current
+from fhirplan.store.versions import Version
 
 JSON_PATCH: Final = "application/json-patch+json"
 # A resource that changes under our hands is tried again so often before its caller is told.
@@ -96,7 +97,7 @@ def patched_version(
     """The live version that a patch is for, by its address or its condition; raises as ``patch``."""
     type_, id_ = interaction.type, interaction.id
     if id_:
-        found = current(tx, interaction.connection, type_, id_)
+        found = touched(services, tx, interaction, type_, id_, "u")
     else:
         found = chosen(services, tx, interaction, gone)
         if found is None:

@@ -12,6 +12,7 @@ from fhirplan.catalog import CATALOG
 from fhirplan.errors import InvalidSearch, TooCostly
 from fhirplan.fhir.dates import span
 from fhirplan.interactions.outcomes import MethodNotAllowed
+from fhirplan.interactions.sight import Sight
 from fhirplan.interactions.values import Interaction
 from fhirplan.search import match, page
 from fhirplan.search.criteria import (
@@ -28,6 +29,7 @@ from fhirplan.search.criteria import (
 )
 from fhirplan.search.definitions import ID, LAST_UPDATED
 from fhirplan.search.query import Query
+from fhirplan.search.restrict import followed
 from fhirplan.store import writes
 from fhirplan.store.engine import Transaction
 from fhirplan.store.includes import included
@@ -56,20 +58,23 @@ def refuse_made(interaction: Interaction) -> None:
         )
 
 
-def search_provenance(tx: Transaction, interaction: Interaction, query: Query, cursor: str | None) -> Found:
+def search_provenance(
+    tx: Transaction, interaction: Interaction, query: Query, cursor: str | None, eyes: Sight | None = None
+) -> Found:
     """A page of what is stored and what is made, the stored first, or both by time where ``_sort`` asks for that.
 
-    ``query`` is without the page, which ``cursor`` names. Raises as ``store.search_sql.search`` does, InvalidSearch
-    for another order, TooCostly where too many writes would have to be looked at.
+    ``query`` is without the page, which ``cursor`` names. With ``eyes`` only what they see is found. Raises as
+    ``store.search_sql.search`` does, InvalidSearch for another order, TooCostly where too many writes would have to be
+    looked at.
     """
     if query.sort and (len(query.sort) > 1 or query.sort[0].parameter.code not in ("recorded", "_lastUpdated")):
         raise InvalidSearch("Provenance is sorted by recorded or _lastUpdated, and by one of them.", expression="_sort")
     connection = interaction.connection
     begin = _begin(query, cursor)
     asked = replace(query, includes=(), after=begin.stored, count=query.count)
-    stored = search(tx, connection, asked)
+    stored = search(tx, connection, asked, allowed=eyes)
     total = stored.total
-    own = _Made(tx, interaction, query)
+    own = _Made(tx, interaction, query, eyes)
     if total is not None:
         total += own.count()
     if query.count == 0:
@@ -82,7 +87,7 @@ def search_provenance(tx: Transaction, interaction: Interaction, query: Query, c
     found = [item.version for item in shown]
     if not query.includes:
         return Found(found, next_cursor, total)
-    added, cut = included(tx, connection, found, query.includes, query.max_included, CATALOG)
+    added, cut = included(tx, connection, found, query.includes, query.max_included, CATALOG, eyes)
     return Found(found, next_cursor, total, added, cut)
 
 
@@ -158,9 +163,11 @@ def _end(shown: Sequence[_Item], begin: _Place, query: Query) -> str:
 class _Made:
     """What is made here that a query finds."""
 
-    def __init__(self, tx: Transaction, interaction: Interaction, query: Query) -> None:
+    def __init__(self, tx: Transaction, interaction: Interaction, query: Query, eyes: Sight | None) -> None:
         self._tx, self._connection, self._base = tx, interaction.connection, interaction.base
-        conditions = tuple(looked_up(tx, interaction.connection, PROVENANCE, item, CATALOG) for item in _apart(query))
+        self._eyes = eyes
+        asked = _apart(query) if eyes is None else [followed(item, eyes) for item in _apart(query)]
+        conditions = tuple(looked_up(tx, interaction.connection, PROVENANCE, item, CATALOG) for item in asked)
         if any(_leads_on(item) for item in conditions):
             raise TooCostly(f"Too many resources are at the other end of this search. {_NARROWER}")
         self._query = replace(query, conditions=conditions)
@@ -184,8 +191,11 @@ class _Made:
             if read == MOST_READ:
                 raise TooCostly(f"A search of who wrote what looks at {MOST_READ} versions at most. {_NARROWER}")
             version = made(self._tx, self._connection, write)
-            if match.matches(version.resource(), self._query, _SPEC.parameters, self._base):
+            if match.matches(version.resource(), self._query, _SPEC.parameters, self._base) and self._seen(version):
                 yield _Item(version, write.number)
+
+    def _seen(self, version: Version) -> bool:
+        return self._eyes is None or self._eyes.sees(version)
 
     def _candidates(self, after: int | None) -> Iterator[Write]:
         ids, targets, patients = _driving(self._query.conditions)
@@ -194,6 +204,9 @@ class _Made:
             yield from self._single(numbers, after)
         elif targets is not None:
             yield from self._of_targets(targets, after)
+        elif self._eyes is not None and len(patients or self._eyes.patients(PROVENANCE)) == 1:
+            [patient] = patients or self._eyes.patients(PROVENANCE)
+            yield from self._pages(after, partial(writes.of_patient, self._tx, self._connection, patient))
         elif patients is not None and len(patients) == 1:
             yield from self._pages(after, partial(writes.of_patient, self._tx, self._connection, patients[0]))
         else:

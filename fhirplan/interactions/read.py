@@ -6,27 +6,27 @@ from fhirplan.errors import Gone, NotFound
 from fhirplan.interactions.conditions import not_modified
 from fhirplan.interactions.parameters import refuse_parameters
 from fhirplan.interactions.services import Services
+from fhirplan.interactions.sight import absent, current, sight
 from fhirplan.interactions.values import Interaction, Reply
 from fhirplan.store.engine import Transaction
-from fhirplan.store.provenance import current
 from fhirplan.store.versions import Version, at
 from fhirplan.store.writes import PROVENANCE
 
 
-def read(_services: Services, tx: Transaction, interaction: Interaction) -> Reply:
+def read(services: Services, tx: Transaction, interaction: Interaction) -> Reply:
     """200 with the bytes as stored, 304 when If-None-Match or If-Modified-Since says that it is known.
 
     Raises NotFound, Gone, MalformedRequest.
     """
     if interaction.parameters:
         refuse_parameters(interaction)
-    version = current(tx, interaction.connection, interaction.type, interaction.id)
+    version = current(services, tx, interaction, "r")
     if version is None:
-        raise NotFound(f"There is no {interaction.type}/{interaction.id} here. Search for it, or create it with PUT.")
+        raise absent(interaction)
     return _shown(version, interaction)
 
 
-def vread(_services: Services, tx: Transaction, interaction: Interaction) -> Reply:
+def vread(services: Services, tx: Transaction, interaction: Interaction) -> Reply:
     """200 with the bytes of one version; raises NotFound, Gone when that version is a deletion."""
     if interaction.parameters:
         refuse_parameters(interaction)
@@ -35,13 +35,22 @@ def vread(_services: Services, tx: Transaction, interaction: Interaction) -> Rep
     if number.isascii() and number.isdigit() and len(number) < 10:
         version = at(tx, interaction.connection, interaction.type, interaction.id, int(number))
     if version is None and interaction.type == PROVENANCE and number == "1":
-        version = current(tx, interaction.connection, interaction.type, interaction.id)
-    if version is None:
+        version = current(services, tx, interaction, "r")
+    if version is None or not _seen(services, tx, interaction, version):
         raise NotFound(
             f"There is no version {number[:64]} of {interaction.type}/{interaction.id}. "
             f"{interaction.type}/{interaction.id}/_history lists those there are."
         )
     return _shown(version, interaction)
+
+
+def _seen(services: Services, tx: Transaction, interaction: Interaction, version: Version) -> bool:
+    """Whether the caller may see a version: as it was then, and as the resource is now."""
+    eyes = sight(services, tx, interaction, "r")
+    if eyes is None:
+        return True
+    now = current(services, tx, interaction, "r")
+    return now is not None and (version.version == now.version or eyes.saw(version))
 
 
 def _shown(version: Version, interaction: Interaction) -> Reply:

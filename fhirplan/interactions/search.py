@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import quote
 
-from fhirplan.catalog import CATALOG, spec
+from fhirplan.access.decide import decide
+from fhirplan.catalog import CATALOG, ResourceSpec, spec
 from fhirplan.catalog.compartment import patient_parameters
 from fhirplan.errors import Issue
 from fhirplan.fhir import subset
@@ -15,6 +16,7 @@ from fhirplan.fhir.codec import Resource, dumps
 from fhirplan.interactions.outcomes import said
 from fhirplan.interactions.provenances import search_provenance
 from fhirplan.interactions.services import Services
+from fhirplan.interactions.sight import Sight, owner, sight
 from fhirplan.interactions.terminology import codes_of
 from fhirplan.interactions.values import Interaction, Parameters, Reply
 from fhirplan.search.query import Compartment, Limits, Query, Shown, parse, parse_types
@@ -38,16 +40,21 @@ def search_type(services: Services, tx: Transaction, interaction: Interaction) -
 
 
 def search_system(services: Services, tx: Transaction, interaction: Interaction) -> Reply:
-    """As ``search_type``, over the types that ``_type`` lists or all of them; they must all have the parameters."""
+    """As ``search_type``, over the types that ``_type`` lists or all of them; they must all have the parameters.
+
+    All of them are those that the caller may search. Raises besides NotPermitted for a listed one that is not.
+    """
+    eyes = sight(services, tx, interaction, "s")
     queries = parse_types(
-        CATALOG,
+        _searchable(services, interaction, eyes),
         interaction.parameters,
         limits=_limits(services.settings),
         base=interaction.base,
         codes=codes_of(services.validator),
         lenient=interaction.lenient,
+        owner=owner(interaction),
     )
-    found = search_types(tx, interaction.connection, queries)
+    found = search_types(tx, interaction.connection, queries, allowed=eyes)
     return _answer(interaction, interaction.base, queries[0], found)
 
 
@@ -65,6 +72,7 @@ def search_compartment(services: Services, tx: Transaction, interaction: Interac
 def _found(
     services: Services, tx: Transaction, interaction: Interaction, within: Compartment | None = None
 ) -> tuple[Query, Found]:
+    eyes = sight(services, tx, interaction, "s")
     pairs, cursor = interaction.parameters, None
     if interaction.type == PROVENANCE:
         # Its pages go on in two places, so that their cursor is another one.
@@ -74,8 +82,8 @@ def _found(
         services, interaction, interaction.type, pairs, lenient=interaction.lenient, compartment=within
     )
     if interaction.type == PROVENANCE:
-        return query, search_provenance(tx, interaction, query, cursor)
-    return query, search(tx, interaction.connection, query)
+        return query, search_provenance(tx, interaction, query, cursor, eyes)
+    return query, search(tx, interaction.connection, query, allowed=eyes)
 
 
 def parsed_query(
@@ -98,7 +106,19 @@ def parsed_query(
         codes=codes_of(services.validator),
         lenient=lenient,
         compartment=compartment,
+        owner=owner(interaction),
     )
+
+
+def _searchable(services: Services, interaction: Interaction, eyes: Sight | None) -> Mapping[str, ResourceSpec]:
+    """The types that a search of the whole may be about."""
+    if eyes is None:
+        return CATALOG
+    for name, text in interaction.parameters:
+        for type_ in text.split(",") if name == "_type" else ():
+            if type_ in CATALOG:
+                decide(interaction.actor, "search-type", type_, services.settings.auth)
+    return {type_: made for type_, made in CATALOG.items() if eyes.limits(type_)}
 
 
 def _limits(settings: Settings) -> Limits:

@@ -26,13 +26,14 @@ from fhirplan.interactions.parameters import refuse_parameters
 from fhirplan.interactions.patch import parsed_patch, patched_version, prepared
 from fhirplan.interactions.provenances import refuse_made
 from fhirplan.interactions.services import Services
+from fhirplan.interactions.touching import check, touched, updated
 from fhirplan.interactions.update import meant_id
 from fhirplan.interactions.values import Interaction, Reply
 from fhirplan.interactions.written import stored, written
 from fhirplan.search.values import Row
 from fhirplan.store.commit import Change, with_rows
 from fhirplan.store.engine import Transaction
-from fhirplan.store.versions import Method, Version, current
+from fhirplan.store.versions import Method, Version
 
 Read = Callable[[Services, Transaction, Interaction], Reply]
 WRITES: Final = ("create", "update", "patch", "delete")
@@ -284,13 +285,13 @@ def _apply(
         if item.found:
             done[item.entry.index] = _Done(version=item.found)
             continue
-        posted = item.entry.method == "POST" or not item.id
-        before = None if posted else current(tx, interaction.connection, item.type, item.id)
+        before = _before(services, tx, item)
         expected = 0 if item.unused else _expected(item, before)
         if item.entry.method == "DELETE" and (before is None or before.deleted):
             done[item.entry.index] = _Done(Reply(204))
             continue
         change = Change(_METHODS[item.entry.method], item.type, item.id, item.resource, expected, item.rows)
+        _check(services, tx, item, change)
         changes.append((item, change, before))
     found = [item.issues for item, _, _ in changes]
     versions = stored(services, tx, interaction, [change for _, change, _ in changes], found)
@@ -302,6 +303,26 @@ def _apply(
         if reading.interaction.kind in reads:
             done[reading.index] = _Done(_read(services, tx, reading, reads))
     return done
+
+
+def _before(services: Services, tx: Transaction, item: Planned) -> Version | None:
+    """The current version of what an entry writes to, as far as its caller may know."""
+    if item.entry.method == "POST" or not item.id:
+        return None
+    asked = replace(item.entry.interaction, id=item.id)
+    try:
+        if item.entry.method == "PUT":
+            return updated(services, tx, asked, item.id)
+        return touched(services, tx, asked, item.type, item.id, "d" if item.entry.method == "DELETE" else "u")
+    except FhirplanError as error:
+        raise at_entry(error, item.entry.index) from None
+
+
+def _check(services: Services, tx: Transaction, item: Planned, change: Change) -> None:
+    try:
+        check(services, tx, replace(item.entry.interaction, id=item.id), change)
+    except FhirplanError as error:
+        raise at_entry(error, item.entry.index) from None
 
 
 def _expected(item: Planned, before: Version | None) -> int | None:

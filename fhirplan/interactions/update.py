@@ -13,11 +13,12 @@ from fhirplan.interactions.outcomes import StaleVersion
 from fhirplan.interactions.parameters import refuse_parameters
 from fhirplan.interactions.provenances import refuse_made
 from fhirplan.interactions.services import Services
+from fhirplan.interactions.touching import updated
 from fhirplan.interactions.values import Interaction, Reply
 from fhirplan.interactions.written import stored, written
 from fhirplan.store.commit import Change, with_rows
 from fhirplan.store.engine import Transaction
-from fhirplan.store.versions import Version, current
+from fhirplan.store.versions import Version
 
 
 def update(services: Services, interaction: Interaction) -> Reply:
@@ -33,7 +34,7 @@ def update(services: Services, interaction: Interaction) -> Reply:
     change = with_rows(Change("update", interaction.type, interaction.id, incoming.resource), interaction.base)
     with services.database.write() as tx:
         if interaction.id:
-            before = current(tx, interaction.connection, interaction.type, interaction.id)
+            before = updated(services, tx, interaction, interaction.id)
             meant, id_, unused = interaction, interaction.id, False
         else:
             before = chosen(services, tx, interaction)
@@ -73,7 +74,7 @@ def meant_id(
         if interaction.if_match:
             required(interaction, None)
         return services.new_id(), True
-    taken = current(tx, interaction.connection, interaction.type, str(given))
+    taken = updated(services, tx, interaction, str(given))
     if taken is not None and not taken.deleted:
         text = f"The condition does not match {interaction.type}/{given}, which exists. Update it by its address."
         raise StaleVersion(

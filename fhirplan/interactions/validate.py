@@ -11,8 +11,8 @@ from fhirplan.interactions.incoming import checked, parsed, placed
 from fhirplan.interactions.outcomes import said
 from fhirplan.interactions.parameters import refuse_parameters
 from fhirplan.interactions.services import Services
+from fhirplan.interactions.sight import current
 from fhirplan.interactions.values import Interaction, Reply
-from fhirplan.store.versions import current
 
 MODES: Final = ("create", "update", "delete", "profile")
 
@@ -61,7 +61,7 @@ def _is_wrapped(interaction: Interaction) -> bool:
 def _stored(services: Services, interaction: Interaction) -> Resource:
     """The resource at the address; raises NotFound."""
     with services.database.read() as tx:
-        version = current(tx, interaction.connection, interaction.type, interaction.id)
+        version = current(services, tx, interaction, "r")
     if version is None or version.deleted:
         raise NotFound(f"There is no {interaction.type}/{interaction.id} to validate. Send the resource in the body.")
     return version.resource()
@@ -127,7 +127,7 @@ def _deletable(services: Services, interaction: Interaction) -> list[Issue]:
     if not interaction.id:
         raise MalformedRequest(f"mode=delete needs an address such as {interaction.type}/[id]/$validate.")
     with services.database.read() as tx:
-        version = current(tx, interaction.connection, interaction.type, interaction.id)
+        version = current(services, tx, interaction, "r")
     if version is None or version.deleted:
         name = f"{interaction.type}/{interaction.id}"
         return [Issue("warning", "not-found", f"There is no {name}; a delete would change nothing.")]

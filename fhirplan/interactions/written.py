@@ -11,6 +11,8 @@ from fhirplan.fhir import outcome
 from fhirplan.fhir.codec import loads
 from fhirplan.interactions.outcomes import said
 from fhirplan.interactions.services import Services
+from fhirplan.interactions.sight import sight
+from fhirplan.interactions.touching import check
 from fhirplan.interactions.values import Interaction, Reply
 from fhirplan.store import findings
 from fhirplan.store.commit import Change, commit
@@ -30,6 +32,8 @@ def stored(
     ``found`` has what validation found for each change; where an error is among it that the connection only records,
     it is kept with the version.
     """
+    for change in changes:
+        check(services, tx, interaction, change)
     versions = commit(
         tx,
         interaction.connection,
@@ -61,7 +65,7 @@ def written(
     body = b""
     if interaction.prefer == "OperationOutcome":
         body = said((*issues, *told))
-    elif interaction.prefer != "minimal":
+    elif interaction.prefer != "minimal" and _readable(services, interaction, version):
         body = version.body or b""
     return Reply(
         201 if created else 200,
@@ -74,6 +78,15 @@ def written(
         (*issues, *told),
         receipt=receipt,
     )
+
+
+def _readable(services: Services, interaction: Interaction, version: Version) -> bool:
+    """Whether the caller may read what was written or found: the right to change does not give that."""
+    if interaction.actor is None or interaction.actor.grant is None:
+        return True
+    with services.database.read() as tx:
+        eyes = sight(services, tx, interaction, "r")
+        return eyes is None or eyes.sees(version)
 
 
 def pushed(services: Services, interaction: Interaction, version: Version) -> tuple[str, tuple[Issue, ...]]:

@@ -84,6 +84,15 @@ def matches(
     )
 
 
+def fulfils_alone(
+    resource: Resource, criterion: Criterion, parameters: Sequence[SearchParameter], base: str = ""
+) -> bool:
+    """Whether a resource fulfils a criterion on its own, as if there were no other; ``parameters`` are its type's."""
+    named = _codes(criterion)
+    asked = tuple(item for item in parameters if item.code in named)
+    return fulfils(resource, criterion, World((), {resource["resourceType"]: _OneType(asked)}, base))
+
+
 def _codes(criterion: Criterion) -> set[str]:
     """The resource's own parameters that a criterion asks for."""
     match criterion:

@@ -108,6 +108,7 @@ def parse(
     codes: Codes | None = None,
     compartment: Compartment | None = None,
     lenient: bool = False,
+    owner: str = "",
 ) -> Query:
     """The search that ``pairs`` ask for, as decoded from a query string or a form.
 
@@ -119,6 +120,7 @@ def parse(
     context = Context(types or {}, codes, limits, base)
     given = [(name, text) for name, text in pairs if name not in _FORM]
     bound = (compartment.type, compartment.id) if compartment is not None else ()
+    bound = (*bound, f"of {owner}") if owner else bound
     return _parsed(context, (type,), type, parameters, given, bound, compartment, lenient=lenient)
 
 
@@ -130,6 +132,7 @@ def parse_types(
     base: str = "",
     codes: Codes | None = None,
     lenient: bool = False,
+    owner: str = "",
 ) -> tuple[Query, ...]:
     """A search over several types at once, one Query each: those that ``_type`` lists, or all of ``types``.
 
@@ -143,7 +146,8 @@ def parse_types(
         raise invalid("_type", f"_type={shown(wrong[0])} is not served here. Served are: {', '.join(sorted(types))}.")
     chosen = tuple(dict.fromkeys(listed)) or tuple(types)
     rest = [(name, text) for name, text in given if name != "_type"]
-    bound = ("_type", ",".join(chosen))
+    bound: tuple[str, ...] = ("_type", ",".join(chosen))
+    bound = (*bound, f"of {owner}") if owner else bound
     found = [
         _parsed(context, chosen, item, types[item].parameters, rest, bound, None, lenient=lenient) for item in chosen
     ]

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any, Final
 
 from sqlalchemy import Select, bindparam, select
 
 from fhirplan.catalog import ResourceSpec
+from fhirplan.search.criteria import Criterion
+from fhirplan.search.restrict import NONE
 from fhirplan.search.results import Include
 from fhirplan.store import parameters, provenance, tables, versions
 from fhirplan.store.engine import Statement, Transaction, statement
-from fhirplan.store.search_nodes import spec_of
+from fhirplan.store.search_nodes import Compiler, spec_of
+from fhirplan.store.search_shapes import NOTHING, Node
+from fhirplan.store.search_statements import fulfilling
 from fhirplan.store.versions import Version
+from fhirplan.store.visible import Eyes, visible_of_any
 from fhirplan.store.writes import PROVENANCE
 
 # One statement asks for so many resources.
@@ -28,13 +34,15 @@ def included(
     includes: Sequence[Include],
     most: int,
     catalog: Mapping[str, ResourceSpec],
+    allowed: Eyes | None = None,
 ) -> tuple[list[Version], bool]:
     """The resources that the includes add, none twice and no match; and whether they were cut at ``most``.
 
     What is added is the current version, also where a reference names an earlier one. An include that goes round in a
-    circle ends, since nothing is added twice.
+    circle ends, since nothing is added twice. With ``allowed`` nothing is added, or followed further, that it does not
+    let be seen, and nothing of that kind counts.
     """
-    adding = _Adding(tx, connection, catalog, {item.rid for item in matches}, most)
+    adding = _Adding(tx, connection, catalog, {item.rid for item in matches}, most, allowed)
     found = adding.beside(matches, includes)
     iterated = [item for item in includes if item.iterate]
     all_found = list(found)
@@ -48,10 +56,16 @@ class _Adding:
     """What has been added so far."""
 
     def __init__(
-        self, tx: Transaction, connection: str, catalog: Mapping[str, ResourceSpec], seen: set[int], most: int
+        self,
+        tx: Transaction,
+        connection: str,
+        catalog: Mapping[str, ResourceSpec],
+        seen: set[int],
+        most: int,
+        allowed: Eyes | None,
     ) -> None:
         self._tx, self._connection, self._catalog = tx, connection, catalog
-        self._seen, self._left = seen, most
+        self._seen, self._left, self._allowed = seen, most, allowed
         self.cut = False
 
     def beside(self, resources: Sequence[Version], includes: Sequence[Include]) -> list[Version]:
@@ -59,7 +73,7 @@ class _Adding:
         forward = self._forward(resources, includes)
         reverse = [include for include in includes if include.reverse]
         made = any(item.rid < 0 for item in resources)
-        if len(forward) == 1 and not reverse and not made and len(resources) <= _AT_ONCE:
+        if len(forward) == 1 and not (reverse or made or self._allowed) and len(resources) <= _AT_ONCE:
             return self._taken(self._whole_targets([item.rid for item in resources], *forward[0]))
         wanted: set[int] = set()
         for pids, target in forward:
@@ -68,6 +82,8 @@ class _Adding:
             wanted.update(self._sources(resources, include))
         wanted.update(self._named_by_made(resources, includes))
         wanted -= self._seen
+        if self._allowed is not None:
+            wanted = visible_of_any(self._tx, self._connection, wanted, self._allowed, self._catalog)
         if len(wanted) > self._left:
             self.cut = True
         rids = sorted(wanted)[: self._left]
@@ -82,7 +98,7 @@ class _Adding:
             if include.source == PROVENANCE:
                 named = [(item.type, item.id) for item in resources if include.target in ("", item.type)]
                 found += provenance.referring(self._tx, self._connection, named, include.code, self._left + 1)
-        return found
+        return found if self._allowed is None else [item for item in found if self._allowed.sees(item)]
 
     def _named_by_made(self, resources: Sequence[Version], includes: Iterable[Include]) -> Iterable[int]:
         """The numbers of what the Provenances of writes refer to; these have no rows in an index."""
@@ -153,14 +169,37 @@ class _Adding:
                 ids.setdefault(item.type, []).append(item.id)
         types = self._catalog if include.source == "*" else (include.source,)
         for target, listed in ids.items():
+            if self._allowed is not None:
+                for type_ in types:
+                    yield from self._seen_sources(type_, include.code, target, listed, self._allowed(type_))
+                continue
             pids = [pid for type_ in types for pid in self._pids(type_, include.code, target)]
             if pids:
                 yield from self._refer(target, listed, _padded(pids))
 
-    def _refer(self, target: str, ids: Sequence[str], pids: Sequence[int]) -> Iterable[int]:
-        shared = {"target": target, **_named("p", pids), "limit": self._left + len(self._seen) + 1}
+    def _seen_sources(
+        self, type: str, code: str, target: str, ids: Sequence[str], own: Criterion | None
+    ) -> Iterable[int]:
+        """What of a type refers to these and may be seen; the limit counts nothing else."""
+        pids = self._pids(type, code, target)
+        if not pids or own == NONE:
+            return
+        compiler = Compiler(self._tx, self._connection, self._catalog, type)
+        node = compiler.node(type, own) if own is not None else None
+        if node != NOTHING:
+            yield from self._refer(target, ids, _padded(pids), node, compiler.params)
+
+    def _refer(
+        self,
+        target: str,
+        ids: Sequence[str],
+        pids: Sequence[int],
+        node: Node | None = None,
+        params: Mapping[str, Any] = MappingProxyType({}),
+    ) -> Iterable[int]:
+        shared = {**params, "target": target, **_named("p", pids), "limit": self._left + len(self._seen) + 1}
         for part in _parts(ids):
-            stmt = _sources_statement(len(part), len(pids))
+            stmt = _sources_statement(len(part), len(pids), node)
             yield from (row[0] for row in self._tx.all(stmt, **shared, **_named("r", part)))
 
     def _read(self, rids: Sequence[int]) -> list[Version]:
@@ -222,9 +261,9 @@ def _targets_query(rids: int, pids: int, targeted: bool) -> Select[tuple[int]]:
 
 
 @lru_cache(maxsize=256)
-def _sources_statement(ids: int, pids: int) -> Statement:
+def _sources_statement(ids: int, pids: int, node: Node | None = None) -> Statement:
     link = tables.index_reference
-    return statement(
+    query = (
         select(link.c.rid)
         .distinct()
         .where(
@@ -234,6 +273,7 @@ def _sources_statement(ids: int, pids: int) -> Statement:
         )
         .limit(bindparam("limit"))
     )
+    return statement(query if node is None else query.where(fulfilling(node, link.c.rid, None)))
 
 
 @lru_cache(maxsize=32)

@@ -13,6 +13,7 @@ from fhirplan.catalog import CATALOG, ResourceSpec
 from fhirplan.errors import TooCostly
 from fhirplan.search import page
 from fhirplan.search.query import Query
+from fhirplan.search.restrict import restricted
 from fhirplan.search.words import has_words
 from fhirplan.store import tables, versions
 from fhirplan.store.engine import Row, Statement, Transaction, statement
@@ -22,6 +23,7 @@ from fhirplan.store.search_plan import Plan, branches, plan
 from fhirplan.store.search_shapes import Shape
 from fhirplan.store.search_statements import search_statement
 from fhirplan.store.versions import Version
+from fhirplan.store.visible import Eyes
 
 # So many resources are read for one page, or one count, of a search for words.
 MOST_READ: Final = 20_000
@@ -60,22 +62,32 @@ def search(
     *,
     spec: ResourceSpec | None = None,
     catalog: Mapping[str, ResourceSpec] = CATALOG,
+    allowed: Eyes | None = None,
 ) -> Found:
     """The page of live resources that ``query`` asks for.
 
     Pages follow each other by the place of their last resource, so resources stored meanwhile neither repeat nor hide
-    others. Read along a value, a resource that changes meanwhile comes again at its new place.
+    others. Read along a value, a resource that changes meanwhile comes again at its new place. With ``allowed`` it is
+    as if there were no resources but those that it lets be seen.
 
     Raises InvalidSearch while the index of a parameter has to be made, NotSupported for a type not in the catalog,
     TooCostly for words that too many resources would have to be read for.
     """
-    return search_types(tx, connection, (query,), catalog=catalog if spec is None else {**catalog, spec.type: spec})
+    known = catalog if spec is None else {**catalog, spec.type: spec}
+    return search_types(tx, connection, (query,), catalog=known, allowed=allowed)
 
 
 def search_types(
-    tx: Transaction, connection: str, queries: Sequence[Query], *, catalog: Mapping[str, ResourceSpec] = CATALOG
+    tx: Transaction,
+    connection: str,
+    queries: Sequence[Query],
+    *,
+    catalog: Mapping[str, ResourceSpec] = CATALOG,
+    allowed: Eyes | None = None,
 ) -> Found:
     """The page of a search over several types, one query each, as ``parse_types`` gives; raises as ``search``."""
+    if allowed is not None:
+        queries = [restricted(item, allowed) for item in queries]
     query = queries[0]
     for item in queries:
         spec_of(catalog, item.type)
@@ -90,7 +102,7 @@ def search_types(
     found = _versions(tx, places)
     if not query.includes:
         return Found(found, cursor, total)
-    added, cut = included(tx, connection, found, query.includes, query.max_included, catalog)
+    added, cut = included(tx, connection, found, query.includes, query.max_included, catalog, allowed)
     return Found(found, cursor, total, added, cut)
 
 

@@ -37,7 +37,7 @@ from fhirplan.store.search_compare import any_group, bound, one_of_group
 from fhirplan.store.search_shapes import Group, Key, Kind, Node, Probe, Shape
 from fhirplan.store.tables import resource, version
 
-__all__ = ["bound", "search_statement"]
+__all__ = ["bound", "fulfilling", "search_statement"]
 
 _Clause = ColumnElement[bool]
 
@@ -272,6 +272,11 @@ def _directions(
     for key, column in zip(keys, columns, strict=True):
         listed += [column.is_(None), column.desc() if key.descending else column.asc()]
     return [*listed, rid.desc() if keys[0].descending else rid.asc()]
+
+
+def fulfilling(node: Node, rid: ColumnElement[int], read: FromClause | None) -> ColumnElement[bool]:
+    """Whether the candidate of that rid fulfils a part of a shape; ``read`` is its row of ``resource`` if at hand."""
+    return _clause(node, rid, read)
 
 
 def _clause(node: Node, rid: ColumnElement[int], read: FromClause | None) -> _Clause:

@@ -113,6 +113,34 @@ def history(
     return [Version(*row) for row in rows]
 
 
+_LAST_LIVE: Final = statement(
+    select(*COLUMNS)
+    .select_from(resources.join(versions, _OF_RESOURCE))
+    .where(versions.c.rid == bindparam("rid"), versions.c.body.is_not(None), versions.c.version < bindparam("before"))
+    .order_by(versions.c.version.desc())
+    .limit(1)
+)
+
+
+def last_live(tx: Transaction, rid: int, before: int = _NEWEST) -> Version | None:
+    """The newest version of a resource that is no deletion, and older than version ``before``."""
+    row = tx.one(_LAST_LIVE, rid=rid, before=before)
+    return Version(*row) if row is not None else None
+
+
+_BY_RID: Final = statement(
+    select(*COLUMNS)
+    .select_from(resources.join(versions, versions.c.vid == resources.c.vid))
+    .where(resources.c.rid == bindparam("rid"))
+)
+
+
+def by_rid(tx: Transaction, rid: int) -> Version | None:
+    """The current version of the resource of that number, which may be a deletion."""
+    row = tx.one(_BY_RID, rid=rid)
+    return Version(*row) if row is not None else None
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """One version in a history. ``vid`` is its place among all versions; ``made``: nothing was there before."""

@@ -8,18 +8,23 @@ from typing import Any, Final
 from flask import Flask, Response, request
 
 from fhirplan import assembly
-from fhirplan.access.decide import ANYBODY, Actor, decide
+from fhirplan.access.decide import ANYBODY, Actor, Grant, Limit, decide
+from fhirplan.access.scopes import Scopes
 from fhirplan.catalog import spec
 from fhirplan.errors import MalformedRequest, NotFound
 from fhirplan.fhir import codec
 from fhirplan.fhir.codec import Resource
 from fhirplan.fhir.dates import instant
+from fhirplan.interactions.authenticate import authenticate
 from fhirplan.interactions.incoming import checked
-from fhirplan.interactions.services import Services
+from fhirplan.interactions.services import Services, fhir_base
+from fhirplan.interactions.sight import absent, current, sight
+from fhirplan.interactions.values import Interaction
 from fhirplan.merge.policy import Side
 from fhirplan.settings import DEFAULT_CONNECTION, Connection
 from fhirplan.store import conflicts, receipts
 from fhirplan.store.conflicts import Collision
+from fhirplan.store.engine import Transaction
 from fhirplan.store.receipts import Receipt
 from fhirplan.sync.explain import Explained, explained
 from fhirplan.sync.resolve import Edited, Fields, Take, resolve
@@ -40,29 +45,34 @@ def add_conflicts(app: Flask, services: Services) -> None:
     reach = Through(lambda name: assembly.build_sync(services.settings, services, _connection(services, name)))
 
     def listed(connection: str = DEFAULT_CONNECTION) -> Response:
-        _allowed(services, "search-type")
+        actor = _caller(services, connection)
         everything = request.args.get("state") == "all"
         with services.database.read() as tx:
-            found = conflicts.listed(tx, _connection(services, connection).name, resolved=everything)
+            listed = conflicts.listed(tx, _connection(services, connection).name, resolved=everything)
+            found = [item for item in listed if _open_to(services, tx, actor, connection, item, "r")]
         return _json({"conflicts": [_summary(item) for item in found]})
 
     def shown(number: int, connection: str = DEFAULT_CONNECTION) -> Response:
-        _allowed(services, "read")
-        known = _explained(services, _connection(services, connection), number)
+        actor = _caller(services, connection)
+        known = _explained(services, _connection(services, connection), number, actor, "r")
         return _json(_whole(known), etag=known.edition)
 
     def decided(number: int, connection: str = DEFAULT_CONNECTION) -> Response:
-        actor = _allowed(services, "update")
+        actor = _caller(services, connection)
         where = _connection(services, connection)
         seen = request.headers.get("If-Match", "").strip().removeprefix("W/").strip('"')
         if not seen:
             raise MalformedRequest("If-Match is missing. Send the ETag of the conflict as you looked at it.")
+        _explained(services, where, number, actor, "u")
         resolve(reach.sides(where.name), number, _decision(codec.loads(request.get_data())), actor=actor.id, seen=seen)
-        return _json(_whole(_explained(services, where, number)))
+        return _json(_whole(_explained(services, where, number, actor, "u")))
 
     def told(type_: str, id_: str, connection: str = DEFAULT_CONNECTION) -> Response:
-        _allowed(services, "read", spec(type_).type)
+        actor = _caller(services, connection)
+        decide(actor, "read", spec(type_).type, services.settings.auth)
         with services.database.read() as tx:
+            if actor.grant is not None:
+                _require_seen(services, tx, actor, connection, type_, id_)
             found = receipts.of(tx, _connection(services, connection).name, type_, id_)
         return _json({"receipts": [_receipt(item) for item in found]})
 
@@ -77,11 +87,34 @@ def _serve(app: Flask, path: str, name: str, view: Callable[..., Response], meth
         app.add_url_rule(f"{base}{path}", name, view, methods=[method], provide_automatic_options=False)
 
 
-def _allowed(services: Services, kind: str, type_: str = "") -> Actor:
+def _caller(services: Services, connection: str) -> Actor:
     """Who is calling; raises NotAuthenticated."""
-    actor = ANYBODY if services.settings.auth == "open" else None
-    decide(actor, kind, type_, services.settings.auth)
-    return actor or ANYBODY
+    if services.settings.auth == "open":
+        return ANYBODY
+    actor = authenticate(services, request.headers.get("Authorization", ""), connection)
+    if actor is None:
+        decide(None, "read", "conflicts and receipts", services.settings.auth)
+    return actor or Actor("nobody", Grant("", Scopes()))
+
+
+def _open_to(services: Services, tx: Transaction, actor: Actor, connection: str, item: Collision, letter: str) -> bool:
+    """Whether a caller may see, or decide on, a conflict.
+
+    It holds the EHR's copy as well, which nobody has judged, so the right must be to all resources of the type.
+    """
+    asked = _about(services, actor, connection, item.type, item.id)
+    eyes = sight(services, tx, asked, letter)
+    return eyes is None or (Limit() in eyes.limits(item.type) and current(services, tx, asked, letter) is not None)
+
+
+def _require_seen(services: Services, tx: Transaction, actor: Actor, connection: str, type_: str, id_: str) -> None:
+    asked = _about(services, actor, connection, type_, id_)
+    if current(services, tx, asked, "r") is None:
+        raise absent(asked)
+
+
+def _about(services: Services, actor: Actor, connection: str, type_: str, id_: str) -> Interaction:
+    return Interaction("read", fhir_base(services.settings, connection), connection, type_, id_, actor=actor)
 
 
 def _connection(services: Services, name: str) -> Connection:
@@ -93,10 +126,10 @@ def _connection(services: Services, name: str) -> Connection:
     return found
 
 
-def _explained(services: Services, connection: Connection, number: int) -> Explained:
+def _explained(services: Services, connection: Connection, number: int, actor: Actor, letter: str) -> Explained:
     with services.database.read() as tx:
         found = conflicts.get(tx, connection.name, number)
-        if found is None:
+        if found is None or not _open_to(services, tx, actor, connection.name, found, letter):
             raise NotFound(f"There is no conflict {number}. $conflicts lists those there are.")
         clinic = services.settings.clinic_label
         return explained(tx, connection.name, found, clinic=clinic, validate=lambda made: checked(services, made))
