@@ -14,8 +14,11 @@ from urllib.parse import urlsplit
 
 from fhirplan.access.token import Key, public_keys
 from fhirplan.catalog import CATALOG
+from fhirplan.cds.answer import Cds
+from fhirplan.cds.trust import Trust
+from fhirplan.ehr.fetching import Unfetchable
 from fhirplan.ehr.keysets import KeySets
-from fhirplan.errors import Misconfigured
+from fhirplan.errors import InvalidToken, Misconfigured
 from fhirplan.interactions.incoming import checked
 from fhirplan.interactions.issuers import Issuer, Issuers
 from fhirplan.interactions.services import Pushed, Services, fhir_base
@@ -112,6 +115,22 @@ def build_authority(services: Services) -> Authority:
         KeySets(loopback=loopback),
         services.clock,
         services.new_id,
+    )
+
+
+def build_cds(services: Services, key_sets: KeySets) -> tuple[Cds, Trust]:
+    """What the CDS Hooks services work with, and whom they believe."""
+
+    def keys(address: str, kid: str) -> tuple[Key, ...]:
+        try:
+            return public_keys({"keys": list(key_sets.keys(address, kid))})
+        except Unfetchable as error:
+            raise InvalidToken(f"The keys of its issuer cannot be had: {error.text}.") from None
+
+    settings, database = services.settings, services.database
+    return (
+        Cds(settings, database, services.clock, services.accesses),
+        Trust(settings, database, keys, services.clock),
     )
 
 

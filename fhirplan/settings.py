@@ -103,6 +103,11 @@ class Connection:
     push_bundle_entries: int = _setting(
         50, "most changes of a patient sent as one transaction, where the EHR takes those; 1: each by itself", minimum=1
     )
+    cds_clients: tuple[str, ...] = _setting(
+        (),
+        "who may call our CDS Hooks services for this EHR: the issuer of its JWTs and where its keys are published",
+        accepted="ISSUER=JWKS_URL, comma separated",
+    )
     write_mode: str = _setting(
         "behind",
         "behind: a write is answered at once and pushed by the worker; through: the request waits for the EHR's answer",
@@ -209,6 +214,9 @@ class Settings:
     )
     sign_in_limit: int = _setting(
         120, "requests to /auth that one address may make in a minute; 0: no limit", minimum=0
+    )
+    cds_seconds: float = _setting(
+        0.4, "seconds after which a CDS Hooks service answers with the cards it has", minimum=0.05
     )
     log_level: str = _setting("info", "how much is logged", one_of=("debug", "info", "warning", "error"))
     log_format: str = _setting("json", "json: one object a line; text: for people", one_of=("json", "text"))
@@ -339,6 +347,13 @@ def _check_together(settings: Settings) -> None:
                 raise Misconfigured(
                     f"{where}merge_paths: {line!r} is no path and winner such as Task.status=ehr. "
                     "Accepted winners: ehr, ours, newest, ask."
+                )
+        for line in connection.cds_clients:
+            issuer, _, address = line.partition("=")
+            if not issuer.strip() or urlsplit(address.strip()).scheme not in ("http", "https"):
+                raise Misconfigured(
+                    f"{where}cds_clients: {line!r} is no issuer and address of its keys such as "
+                    "https://ehr.example.org=https://ehr.example.org/jwks.json."
                 )
         if connection.ehr_auth == "backend-services":
             for key in ("ehr_client_id", "ehr_private_key"):

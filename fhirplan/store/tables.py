@@ -461,3 +461,19 @@ launch_session: Final = Table(
     _needed("expires", _TIME),
     Index("ix_launch_session_expires", "expires"),
 )
+
+# What clinicians did with a card, once for each card.
+cds_feedback: Final = Table(
+    "cds_feedback",
+    metadata,
+    _needed("connection"),
+    _needed("issuer"),
+    _needed("card"),
+    _needed("service"),
+    _needed("outcome"),
+    _needed("suggestions"),
+    _needed("reason"),
+    _needed("at", _TIME),
+    PrimaryKeyConstraint("connection", "issuer", "card"),
+    _one_of("outcome", "accepted", "overridden"),
+)

@@ -8,13 +8,14 @@ from typing import Final
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
-from fhirplan.assembly import build_authority
+from fhirplan.assembly import build_authority, build_cds
 from fhirplan.errors import FhirplanError, Issue, Misconfigured
 from fhirplan.interactions.outcomes import failure, refusal, said
 from fhirplan.interactions.services import Services
 from fhirplan.interactions.values import Reply
 from fhirplan.telemetry import bind_request, log
 from fhirplan.web.auth import add_auth
+from fhirplan.web.cds import add_cds
 from fhirplan.web.chart import add_chart
 from fhirplan.web.fhir_api import add_fhir_api, base_urls
 from fhirplan.web.headers import require_loopback, secured
@@ -38,7 +39,9 @@ def create_app(services: Services) -> Flask:
         from fhirplan.web.conflicts import add_conflicts
 
         add_conflicts(app, services)
-    add_auth(app, build_authority(services))
+    authority = build_authority(services)
+    add_auth(app, authority)
+    add_cds(app, services, *build_cds(services, authority.key_sets))
     add_health(app, services)
     add_chart(app, services)
     _add_last_net(app, services, open_=open_)
