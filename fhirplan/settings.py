@@ -181,6 +181,9 @@ class Settings:
     time_zone: str = _setting("UTC", "time zone of the patients, for due dates and pages", accepted="an IANA name")
     clinic_label: str = _setting("the clinic", "what the pages call the clinic")
     max_body_bytes: int = _setting(10 * 2**20, "largest request body, in bytes", minimum=1024)
+    request_seconds: float = _setting(
+        30.0, "seconds in which all of a request must have come, and any of an answer be taken", minimum=0.5
+    )
     max_depth: int = _setting(100, "deepest nesting of JSON that is read", minimum=10)
     max_bundle_entries: int = _setting(2000, "most entries of a transaction or batch", minimum=1)
     default_count: int = _setting(50, "resources on a page when _count is not given", minimum=1)

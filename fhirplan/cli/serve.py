@@ -45,7 +45,7 @@ def command(host: str, port: int, workers: int, threads: int, with_worker: bool)
         {
             "bind": _address(host, port),
             "workers": workers,
-            "worker_class": "fhirplan.cli.workers.EvenWorker",
+            "worker_class": "fhirplan.cli.workers.ServingWorker",
             "threads": threads,
             "preload_app": True,
             "timeout": 60,

@@ -1,4 +1,4 @@
-"""A gunicorn worker that takes no more than its share of the connections.
+"""The gunicorn worker that serves: it takes no more than its share of the connections, and waits for no slow client.
 
 All workers of gunicorn wait at one socket, and whichever wakes first takes every connection that is there. Clients and
 proxies keep connections open, so one process could do all the work for as long as they do, and the others none.
@@ -12,6 +12,8 @@ import time
 from typing import Any, Final
 
 from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped]
+
+from fhirplan.web import slow_clients
 
 _SLOT: Final = struct.Struct("dd")
 _SLOTS: Final = 64
@@ -45,6 +47,10 @@ class EvenWorker(ThreadWorker):  # type: ignore[misc]
         self._left = 0
         super().accept(listener)
         _tell(self.age, self.nr_conns)
+
+
+class ServingWorker(slow_clients.Worker, EvenWorker):
+    """Both: its share of the connections, and a thread only for requests that are all there."""
 
 
 def _tell(age: int, connections: int) -> None:

@@ -48,6 +48,12 @@ class UnsupportedMediaType(NotSupported):
     """The caller sent a format that is not read here."""
 
 
+class RequestTimeout(Refused):
+    """A request did not arrive in the time that it may take."""
+
+    code = "timeout"
+
+
 class StaleVersion(VersionMismatch):
     """If-Match does not name the current version, which is ``current`` (0 when there is none)."""
 
@@ -61,6 +67,7 @@ class StaleVersion(VersionMismatch):
 STATUS: Final[tuple[tuple[type[FhirplanError], int], ...]] = (
     (MethodNotAllowed, 405),
     (NotAcceptable, 406),
+    (RequestTimeout, 408),
     (UnsupportedMediaType, 415),
     (NotSupported, 404),
     (MalformedRequest, 400),

@@ -30,6 +30,7 @@ def create_app(services: Services) -> Flask:
     """The application over these services; nothing is opened before the first request."""
     app = Flask("fhirplan.web")
     app.config["MAX_CONTENT_LENGTH"] = services.settings.max_body_bytes
+    app.config["REQUEST_SECONDS"] = services.settings.request_seconds
     # Else an address with two slashes would be sent elsewhere instead of being told that it is wrong.
     app.url_map.merge_slashes = False
     open_ = services.settings.auth == "open"

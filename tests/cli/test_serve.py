@@ -31,7 +31,7 @@ def _free_port():
 
 
 def _answer(url, process):
-    for _ in range(200):
+    for _ in range(1200):
         assert process.poll() is None, "the server ended"
         try:
             with urllib.request.urlopen(url, timeout=2) as answer:
@@ -170,7 +170,7 @@ def _children(process):
 
 
 def _gone(number):
-    for _ in range(200):
+    for _ in range(1200):
         try:
             state = Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0]
         except OSError:
