@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, cast
 
 import click
 
-from fhirplan.errors import FhirplanError, Issue, Misconfigured
+from fhirplan.cli.validate_report import Result, as_json, as_outcome, as_text, grave, summary
+from fhirplan.cli.validate_sources import Job, jobs
+from fhirplan.errors import Issue, Misconfigured
 from fhirplan.fhir import codec
 from fhirplan.validation import repairs, texts
 from fhirplan.validation.validate import Policy, Validator
@@ -20,31 +21,6 @@ from fhirplan.validation.validate import Policy, Validator
 _MANY: Final = 200
 _CHUNK: Final = 16
 _POLICIES: Final = ("base", "declared", "case-management")
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One text to validate: where it is from, and the text itself or the file to read it from."""
-
-    source: str
-    path: Path | None = None
-    text: bytes = b""
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What was found in one text."""
-
-    source: str
-    type: str
-    id: str
-    issues: tuple[Issue, ...]
-    fixed: int = 0
-
-    @property
-    def valid(self) -> bool:
-        """Whether nothing found is an error."""
-        return not any(issue.is_error for issue in self.issues)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,76 +54,6 @@ def _string(value: Any) -> str:
     return value if isinstance(value, str) else ""
 
 
-def jobs(paths: Iterable[str], each_entry: bool) -> Iterator[Job]:
-    """The texts behind the paths given; raises click.UsageError for a path that is not there."""
-    for path in paths:
-        if path == "-":
-            yield from _split("-", sys.stdin.buffer.read(), each_entry, ndjson=None)
-            continue
-        place = Path(path)
-        if place.is_dir():
-            for file in sorted(place.rglob("*")):
-                if file.suffix in (".json", ".ndjson") and file.is_file():
-                    yield from _file(str(file), file, each_entry)
-        elif place.exists():
-            yield from _file(path, place, each_entry)
-        else:
-            raise click.UsageError(f"There is no file or folder {path}.")
-
-
-def _file(source: str, file: Path, each_entry: bool) -> Iterator[Job]:
-    if file.suffix == ".ndjson":
-        with file.open("rb") as lines:
-            for number, line in enumerate(lines, 1):
-                if line.strip():
-                    yield Job(f"{source}:{number}", text=line)
-    elif each_entry:
-        yield from _split(source, file.read_bytes(), each_entry, ndjson=False)
-    else:
-        yield Job(source, file)
-
-
-def _split(source: str, text: bytes, each_entry: bool, ndjson: bool | None) -> Iterator[Job]:
-    if ndjson is None and _is_ndjson(text):
-        for number, line in enumerate(text.splitlines(), 1):
-            if line.strip():
-                yield Job(f"{source}:{number}", text=line)
-        return
-    entries = _entries(text) if each_entry else None
-    if entries is None:
-        yield Job(source, text=text)
-        return
-    for index, resource in entries:
-        yield Job(f"{source}:{index}", text=codec.dumps(resource))
-
-
-def _is_ndjson(text: bytes) -> bool:
-    first, _, rest = text.lstrip().partition(b"\n")
-    if not rest.strip() or not first.rstrip().endswith(b"}"):
-        return False
-    try:
-        json.loads(first)
-    except ValueError:
-        return False
-    return True
-
-
-def _entries(text: bytes) -> list[tuple[int, dict[str, Any]]] | None:
-    """The resources of a Bundle with the numbers of their entries, None when the text is no Bundle."""
-    try:
-        bundle = codec.loads(text)
-    except FhirplanError:  # what is wrong with the text is told when it is validated
-        return None
-    if not isinstance(bundle, dict) or bundle.get("resourceType") != "Bundle":
-        return None
-    listed = bundle.get("entry")
-    return [
-        (index, one["resource"])
-        for index, one in enumerate(listed if isinstance(listed, list) else ())
-        if isinstance(one, dict) and isinstance(one.get("resource"), dict)
-    ]
-
-
 _run: Run | None = None
 
 
@@ -171,50 +77,6 @@ def results(run: Run, work: list[Job]) -> Iterator[Result]:
         yield from pool.imap(_one, work, _CHUNK)
 
 
-def _as_json(result: Result) -> str:
-    issues = [
-        {
-            "severity": one.severity,
-            "code": one.code,
-            "expression": one.expression,
-            "text": one.text,
-            "rule": one.rule,
-            "profile": one.profile,
-            **({"line": one.line, "column": one.column} if one.line else {}),
-            **({"patch": list(one.patch)} if one.patch else {}),
-        }
-        for one in result.issues
-    ]
-    row = {
-        "source": result.source,
-        "resourceType": result.type,
-        "id": result.id,
-        "valid": result.valid,
-        "issues": issues,
-    }
-    return codec.dumps(row).decode()
-
-
-def _as_text(result: Result) -> Iterator[str]:
-    yield f"{result.source}: {'valid' if result.valid else 'INVALID'}" + (
-        f" ({result.type}/{result.id})" if result.type else ""
-    )
-    for one in result.issues:
-        at = f" (line {one.line}, column {one.column})" if one.line else ""
-        rule = f" [{one.rule}]" if one.rule else ""
-        yield f"  {one.severity}: {one.expression}{at}: {one.text}{rule}"
-        if one.patch:
-            yield f"    repair: {codec.dumps(list(one.patch)).decode()}"
-    if result.fixed:
-        yield f"  {result.fixed} repaired"
-
-
-def _as_outcome(result: Result) -> str:
-    from fhirplan.fhir.outcome import outcome
-
-    return codec.dumps(outcome(result.issues)).decode()
-
-
 def _shown(results_: Iterator[Result], total: int) -> Iterator[Result]:
     """Passes results on, with a progress bar on standard error when that is a terminal and there are many."""
     if not sys.stderr.isatty() or total < 20:
@@ -229,21 +91,6 @@ def _shown(results_: Iterator[Result], total: int) -> Iterator[Result]:
         for count, result in enumerate(results_, 1):
             bar.update(task, completed=count, refresh=count % _CHUNK == 0)
             yield result
-
-
-def _summary(done: list[Result]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(title="Validation")
-    for column in ("Type", "Valid", "Invalid", "Warnings"):
-        table.add_column(column, justify="left" if column == "Type" else "right")
-    for name in sorted({one.type for one in done}):
-        rows = [one for one in done if one.type == name]
-        warnings = sum(issue.severity == "warning" for one in rows for issue in one.issues)
-        valid = sum(one.valid for one in rows)
-        table.add_row(name or "(unreadable)", str(valid), str(len(rows) - valid), str(warnings))
-    Console(stderr=True).print(table)
 
 
 def _validator(packages: tuple[str, ...]) -> Validator:
@@ -304,21 +151,16 @@ def command(
     done: list[Result] = []
     for result in _shown(results(run, work), len(work)):
         if format_ == "json":
-            click.echo(_as_json(result))
+            click.echo(as_json(result))
         elif format_ == "outcome":
-            click.echo(_as_outcome(result))
+            click.echo(as_outcome(result))
         else:
-            for line in _as_text(result):
+            for line in as_text(result):
                 click.echo(line)
-        done.append(Result(result.source, result.type, result.id, _grave(result.issues)))
+        done.append(Result(result.source, result.type, result.id, grave(result.issues)))
     if format_ == "text" and len(done) > 1:
-        _summary(done)
+        summary(done)
     click.get_current_context().exit(0 if all(one.valid for one in done) else 1)
-
-
-def _grave(issues: tuple[Issue, ...]) -> tuple[Issue, ...]:
-    """Only what a summary counts, so that a million results do not fill the memory."""
-    return tuple(one for one in issues if one.severity != "information")
 
 
 if __name__ == "__main__":
