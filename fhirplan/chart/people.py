@@ -7,20 +7,71 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any, Final
 
+from fhirplan.chart.words import Words
+from fhirplan.coordination.elements import child, extensions, objects
+from fhirplan.coordination.elements import contact_outcome as outcomes
+from fhirplan.coordination.vocabulary import CONTACT_OUTCOME, SENSITIVE
 from fhirplan.fhir import reference
 from fhirplan.fhir.codec import Resource
 
+_DURATION: Final = "http://fhirplan.dev/fhir/StructureDefinition/cm-contact-duration"
 
-def label(concept: Any) -> str:
-    """A CodeableConcept in words: its text, else a display, else a code."""
+
+def label(concept: Any, words: Words | None = None) -> str:
+    """A CodeableConcept in words: its text, else a display, else a code.
+
+    With ``words`` one of our own codes is said in that language, unless the text says more than the code does.
+    """
     if not isinstance(concept, dict):
         return ""
+    own = _own(concept, words) if words else ""
+    if own:
+        return own
     if concept.get("text"):
         return str(concept["text"])
     codings = [item for item in concept.get("coding") or () if isinstance(item, dict)]
     return next((str(item["display"]) for item in codings if item.get("display")), "") or next(
         (str(item["code"]) for item in codings if item.get("code")), ""
     )
+
+
+def _own(concept: dict[str, Any], words: Words) -> str:
+    for coding in objects(concept.get("coding")):
+        said = words.code(str(coding.get("system") or ""), str(coding.get("code") or ""))
+        if said and concept.get("text") in (None, "", coding.get("display")):
+            return said
+    return ""
+
+
+def contact_outcome_concept(communication: Resource) -> Any:
+    """The CodeableConcept of what came of a contact, None when it has none."""
+    return next((item.get("valueCodeableConcept") for item in extensions(communication, CONTACT_OUTCOME)), None)
+
+
+def contact_outcome(communication: Resource) -> str:
+    """The code of what came of a contact, or ""."""
+    return next(iter(sorted(outcomes(communication))), "")
+
+
+def minutes(communication: Resource) -> str:
+    """How many minutes a contact took, as recorded, or ""."""
+    found = next((item.get("valueDuration") for item in extensions(communication, _DURATION)), None)
+    return str(child(found, "value") or "")
+
+
+def restricted(resource: Resource) -> bool:
+    """Whether a resource is labelled so that it may not be passed on without consent (42 CFR Part 2)."""
+    return any(item.get("code") in SENSITIVE for item in objects(child(resource, "meta", "security")))
+
+
+def given_name(names: Any) -> str:
+    """What somebody is called by for short: the preferred given name, "" when none is recorded."""
+    listed = [item for item in names or () if isinstance(item, dict) and item.get("use") != "old"]
+    order = {"nickname": 0, "usual": 1, "official": 2}
+    for item in sorted(listed, key=lambda entry: order.get(str(entry.get("use")), 3)):
+        if item.get("given"):
+            return str(item["given"][0])
+    return ""
 
 
 def human_name(names: Any) -> str:

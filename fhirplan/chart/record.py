@@ -1,4 +1,4 @@
-"""Loads what the pages show of a patient from the store, and the patients there are."""
+"""Loads what the pages show of a patient from the store, as it is now or as it was at a moment."""
 
 from __future__ import annotations
 
@@ -10,21 +10,59 @@ from zoneinfo import ZoneInfo
 
 from fhirplan.catalog import CATALOG
 from fhirplan.chart import people
-from fhirplan.chart.care_plan_page import World, in_order
 from fhirplan.chart.words import Words
+from fhirplan.chart.world import World, in_order
 from fhirplan.coordination import due
-from fhirplan.errors import Issue
 from fhirplan.fhir import reference
 from fhirplan.fhir.codec import Resource
 from fhirplan.settings import Connection
-from fhirplan.store import findings, patient_record, versions
+from fhirplan.store import patient_record, versions
 from fhirplan.store.engine import Transaction
 
 MOST_OF_A_TYPE: Final = 1000
-SHOWN_STANDING: Final = ("CarePlan", "Goal", "Task", "CareTeam", "Condition", "Communication")
-_OF_PATIENT: Final = tuple(
-    name for name, spec in CATALOG.items() if any(item.code == "patient" for item in spec.search)
+SHOWN_STANDING: Final = (
+    "CarePlan",
+    "Goal",
+    "Task",
+    "CareTeam",
+    "Condition",
+    "Communication",
+    "Observation",
+    "ServiceRequest",
 )
+# What no page shows need not be read: it would only be looked through for references.
+_UNSHOWN: Final = frozenset({"Provenance", "AuditEvent", "List", "DocumentReference"})
+_OF_PATIENT: Final = tuple(
+    name
+    for name, spec in CATALOG.items()
+    if name not in _UNSHOWN and any(item.code == "patient" for item in spec.search)
+)
+# Where the resources of these types name people, organizations and what else is not the patient's own.
+_NAMING: Final = (
+    "Patient",
+    "CarePlan",
+    "CareTeam",
+    "Task",
+    "Goal",
+    "Communication",
+    "ServiceRequest",
+    "Encounter",
+    "Appointment",
+    "PractitionerRole",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a page asks of the record: whose, when, in which zone and words; ``moment`` (ms) is None for now."""
+
+    connection: Connection
+    patient: str
+    now: datetime
+    zone: ZoneInfo
+    words: Words
+    clinic: str
+    moment: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,34 +78,69 @@ class PatientRow:
     rid: int
 
 
-def patient(tx: Transaction, connection: str, id_: str) -> Resource | None:
-    """The patient, or None when none is stored under that id."""
-    found = versions.current(tx, connection, "Patient", id_)
+def patient(tx: Transaction, asked: Asked) -> Resource | None:
+    """The patient, or None when none is (or was, at the moment asked for) stored under that id."""
+    if asked.moment is None:
+        found = versions.current(tx, asked.connection.name, "Patient", asked.patient)
+    else:
+        found = patient_record.then(tx, asked.connection.name, "Patient", asked.patient, asked.moment)
     return found.resource() if found and not found.deleted else None
 
 
-def world(
-    tx: Transaction, connection: Connection, patient_id: str, now: datetime, zone: ZoneInfo, words: Words
-) -> World:
+def world(tx: Transaction, asked: Asked, whose: Resource) -> World:
     """All that is known of a patient, the people and organizations it refers to, and each item's standing."""
-    known: dict[str, Resource] = {}
-    found: dict[str, tuple[Issue, ...]] = {}
-    for version in patient_record.of_patient(tx, connection.name, patient_id, _OF_PATIENT, count=MOST_OF_A_TYPE):
-        known[f"{version.type}/{version.id}"] = version.resource()
-        if version.type in SHOWN_STANDING:
-            found[f"{version.type}/{version.id}"] = findings.of(tx, version.rid, version.version)
-    waiting = set(known)
+    name = asked.connection.name
+    if asked.moment is None:
+        stored = patient_record.of_patient(tx, name, asked.patient, _OF_PATIENT, count=MOST_OF_A_TYPE)
+    else:
+        stored = patient_record.at(tx, name, asked.patient, _OF_PATIENT, asked.moment)
+    known = {f"{item.type}/{item.id}": item.resource() for item in stored}
+    known[f"Patient/{asked.patient}"] = whose
+    _add_referred(tx, asked, known)
+    current = asked.moment is None
+    return World(
+        known,
+        _standing(tx, asked, known) if current and asked.connection.ehr_url else {},
+        asked.now,
+        asked.zone,
+        asked.words,
+        asked.connection.ehr_label,
+        patient_record.findings(tx, name, asked.patient) if current else {},
+        clinic=asked.clinic,
+    )
+
+
+def _standing(tx: Transaction, asked: Asked, known: dict[str, Resource]) -> dict[str, str]:
+    found = patient_record.standing(tx, asked.connection.name, asked.patient)
+    return {ref: found.get(ref, "here") for ref in known if ref.partition("/")[0] in SHOWN_STANDING}
+
+
+def _add_referred(tx: Transaction, asked: Asked, known: dict[str, Resource]) -> None:
+    waiting = [item for item in known.values() if item["resourceType"] in _NAMING]
     for _ in range(2):  # a role leads to its person and organization, and no further
-        waiting = _referred(known[ref] for ref in waiting) - set(known)
-        loaded = {ref: made for ref in sorted(waiting) if (made := _load(tx, connection.name, ref))}
+        refs = sorted(_referred(waiting) - set(known))
+        loaded = {ref: made for ref in refs if (made := _load(tx, asked, ref))}
         known |= loaded
-        waiting = set(loaded)
-    standing = {
-        ref: patient_record.standing(tx, connection.name, *ref.split("/"))
-        for ref in known
-        if connection.ehr_url and ref.partition("/")[0] in SHOWN_STANDING
-    }
-    return World(known, standing, now, zone, words, connection.ehr_label, found)
+        waiting = list(loaded.values())
+
+
+def _referred(resources: Iterable[Resource]) -> set[str]:
+    found = set()
+    for resource in resources:
+        for _, element in reference.walk(resource):
+            target = reference.parse(element["reference"])
+            if target and not target.server and target.type not in _UNSHOWN:
+                found.add(target.local)
+    return found
+
+
+def _load(tx: Transaction, asked: Asked, ref: str) -> Resource | None:
+    type_, id_ = ref.split("/")
+    if asked.moment is None:
+        found = versions.current(tx, asked.connection.name, type_, id_)
+    else:
+        found = patient_record.then(tx, asked.connection.name, type_, id_, asked.moment)
+    return found.resource() if found and not found.deleted else None
 
 
 def patients(
@@ -101,22 +174,6 @@ def _patient_row(
         overdue=sum(state.overdue for state in states),
         rid=rid,
     )
-
-
-def _referred(resources: Iterable[Resource]) -> set[str]:
-    found = set()
-    for resource in resources:
-        for _, element in reference.walk(resource):
-            target = reference.parse(element["reference"])
-            if target and not target.server:
-                found.add(target.local)
-    return found
-
-
-def _load(tx: Transaction, connection: str, ref: str) -> Resource | None:
-    type_, id_ = ref.split("/")
-    found = versions.current(tx, connection, type_, id_)
-    return found.resource() if found and not found.deleted else None
 
 
 def at(milliseconds: int) -> datetime:

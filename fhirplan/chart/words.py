@@ -10,7 +10,9 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 _FOLDER: Final = Path(__file__).with_name("languages")
+_OURS: Final = "http://fhirplan.dev/fhir/CodeSystem/"
 _DAYS_IN_WORDS: Final = 13
+LANGUAGES: Final = ("en", "es")
 
 
 class Words:
@@ -22,6 +24,8 @@ class Words:
         self._texts: dict[str, str] = catalogue["texts"]
         self._days: list[str] = catalogue["days"]
         self._months: list[str] = catalogue["months"]
+        self._am_pm: list[str] = catalogue["am_pm"]
+        self._codes: dict[str, dict[str, str]] = catalogue.get("codes", {})
 
     def __call__(self, key: str, /, **values: Any) -> str:
         """The sentence of that key; raises KeyError for a key that the catalogue lacks."""
@@ -29,9 +33,27 @@ class Words:
         text = more if more and values.get("n") != 1 else one
         return text.format(**values)
 
+    def state(self, kind: str, code: str) -> str:
+        """The word for a code of a small fixed list (``st``, ``gl``), the code itself where there is none."""
+        key = f"{kind}.{code}"
+        return self(key) if key in self._texts else code
+
+    def code(self, system: str, code: str) -> str:
+        """What a code of one of our own systems is called in this language, "" where its own display is to be used."""
+        return self._codes.get(system.rpartition("/")[2], {}).get(code, "") if system.startswith(_OURS) else ""
+
+    def month(self, name: str) -> int:
+        """The number of the month that begins as ``name`` does, 0 for none."""
+        short = name.lower()[:3]
+        return next((index for index, item in enumerate(self._months, 1) if item.lower().startswith(short)), 0)
+
     def has(self, key: str) -> bool:
         """Whether the catalogue has that key."""
         return key in self._texts
+
+    def long_date(self, moment: date) -> str:
+        """A day with its weekday and year, as on paper."""
+        return f"{self._days[moment.weekday()]} {moment.day} {self._months[moment.month - 1]} {moment.year}"
 
     def day(self, moment: date, today: date) -> str:
         """A day as people write it, ``Tue 10 Mar``, with the year when it is not this one."""
@@ -48,7 +70,7 @@ class Words:
         text = self.day(local.date(), today)
         if (local.hour, local.minute) == (23, 59):
             return text
-        return f"{text}, {local.hour % 12 or 12}:{local.minute:02d} {'am' if local.hour < 12 else 'pm'}"
+        return f"{text}, {local.hour % 12 or 12}:{local.minute:02d} {self._am_pm[local.hour >= 12]}"
 
     def due(self, when: datetime, now: datetime, zone: ZoneInfo) -> str:
         """When something is due, or since when it is overdue."""

@@ -1,24 +1,30 @@
-"""Reads all that is stored of one patient, and how far each resource has come on its way to the EHR."""
+"""Reads all that is stored of one patient, now or at a moment, and how far each resource has come to the EHR."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import Select, bindparam, or_, select
 
+from fhirplan.errors import Issue
+from fhirplan.fhir import codec, outcome
 from fhirplan.store.engine import Transaction, statement
-from fhirplan.store.tables import conflict, index_reference, link, outbox, search_param
+from fhirplan.store.receipts import COLUMNS as RECEIPT_COLUMNS
+from fhirplan.store.receipts import Receipt
+from fhirplan.store.receipts import of_row as receipt_of
+from fhirplan.store.tables import audit, conflict, finding, index_reference, link, outbox, receipt, search_param
 from fhirplan.store.tables import resource as resources
 from fhirplan.store.tables import version as versions
 from fhirplan.store.versions import COLUMNS, Version, of_row
 
+_CURRENT: Final = versions.c.vid == resources.c.vid
 _OF_PATIENT: Final = statement(
     select(*COLUMNS)
     .select_from(
         search_param.join(index_reference, index_reference.c.pid == search_param.c.pid)
         .join(resources, resources.c.rid == index_reference.c.rid)
-        .join(versions, versions.c.vid == resources.c.vid)
+        .join(versions, _CURRENT)
     )
     .where(
         search_param.c.connection == bindparam("connection"),
@@ -34,7 +40,7 @@ _OF_PATIENT: Final = statement(
 )
 _PATIENTS: Final = statement(
     select(*COLUMNS)
-    .select_from(resources.join(versions, versions.c.vid == resources.c.vid))
+    .select_from(resources.join(versions, _CURRENT))
     .where(
         resources.c.connection == bindparam("connection"),
         resources.c.type == "Patient",
@@ -44,26 +50,81 @@ _PATIENTS: Final = statement(
     .order_by(resources.c.rid)
     .limit(bindparam("count"))
 )
-_CONFLICT: Final = statement(
-    select(conflict.c.cid).where(
-        conflict.c.connection == bindparam("connection"),
-        conflict.c.type == bindparam("type"),
-        conflict.c.id == bindparam("id"),
-        conflict.c.state == "open",
+_NAMED: Final = (
+    (resources.c.connection == bindparam("connection"))
+    & (resources.c.type == bindparam("type"))
+    & (resources.c.id == bindparam("id"))
+)
+_WROTE_ABOUT: Final = statement(
+    select(audit.c.type, audit.c.id)
+    .where(
+        audit.c.connection == bindparam("connection"),
+        audit.c.patient == bindparam("patient"),
+        or_(*(audit.c.action == action for action in ("C", "U", "D"))),
+        audit.c.type.is_not(None),
+    )
+    .distinct()
+)
+_THEN: Final = statement(
+    select(*COLUMNS)
+    .select_from(resources.join(versions, versions.c.rid == resources.c.rid))
+    .where(_NAMED, versions.c.updated <= bindparam("moment"))
+    .order_by(versions.c.version.desc())
+    .limit(1)
+)
+
+
+def _joined(*columns: Any) -> Select[Any]:
+    """A choice of columns over the live resources of a patient; what each is joined with is added by its user."""
+    return select(*columns).where(
+        search_param.c.connection == bindparam("connection"),
+        search_param.c.code == "patient",
+        search_param.c.state == "active",
+        index_reference.c.target_id == bindparam("patient"),
+        index_reference.c.target_type == "Patient",
+        resources.c.deleted == 0,
+    )
+
+
+_THEIRS: Final = search_param.join(index_reference, index_reference.c.pid == search_param.c.pid).join(
+    resources, resources.c.rid == index_reference.c.rid
+)
+
+
+def _same(table: Any) -> Any:
+    return (
+        (table.c.connection == resources.c.connection)
+        & (table.c.type == resources.c.type)
+        & (table.c.id == resources.c.id)
+    )
+
+
+_LINKS: Final = statement(
+    _joined(resources.c.type, resources.c.id, link.c.ehr_gone, link.c.base.is_not(None)).select_from(
+        _THEIRS.join(link, _same(link))
     )
 )
 _SENDING: Final = statement(
-    select(outbox.c.state).where(
-        outbox.c.connection == bindparam("connection"),
-        outbox.c.type == bindparam("type"),
-        outbox.c.id == bindparam("id"),
-        outbox.c.state != "done",
+    _joined(resources.c.type, resources.c.id, outbox.c.state)
+    .select_from(_THEIRS.join(outbox, _same(outbox)))
+    .where(outbox.c.state != "done")
+)
+_CONFLICTS: Final = statement(
+    _joined(resources.c.type, resources.c.id)
+    .select_from(_THEIRS.join(conflict, _same(conflict)))
+    .where(conflict.c.state == "open")
+)
+_FOUND: Final = statement(
+    _joined(resources.c.type, resources.c.id, finding.c.outcome).select_from(
+        _THEIRS.join(finding, (finding.c.rid == resources.c.rid) & (finding.c.version == resources.c.version))
     )
 )
-_LINK: Final = statement(
-    select(link.c.ehr_gone, link.c.base.is_not(None)).where(
-        link.c.connection == bindparam("connection"), link.c.type == bindparam("type"), link.c.id == bindparam("id")
-    )
+
+_RECEIPTS: Final = statement(
+    _joined(*RECEIPT_COLUMNS)
+    .select_from(_THEIRS.join(receipt, _same(receipt)))
+    .order_by(receipt.c.seq.desc())
+    .limit(bindparam("count"))
 )
 
 
@@ -76,20 +137,52 @@ def of_patient(tx: Transaction, connection: str, patient: str, types: Iterable[s
     ]
 
 
+def at(tx: Transaction, connection: str, patient: str, types: Iterable[str], moment: int) -> list[Version]:
+    """What was stored of a patient at a moment (ms since 1970), also what has been deleted since; no deletions."""
+    wanted = frozenset(types)
+    named = tx.all(_WROTE_ABOUT, connection=connection, patient=patient)
+    found = (
+        tx.one(_THEN, connection=connection, type=type_, id=id_, moment=moment)
+        for type_, id_ in named
+        if type_ in wanted
+    )
+    return [made for row in found if row is not None and not (made := of_row(row)).deleted]
+
+
+def then(tx: Transaction, connection: str, type_: str, id_: str, moment: int) -> Version | None:
+    """The version of one resource that was current at a moment (ms since 1970); None where there was none."""
+    row = tx.one(_THEN, connection=connection, type=type_, id=id_, moment=moment)
+    return of_row(row) if row is not None else None
+
+
 def patients(tx: Transaction, connection: str, *, after: int = 0, count: int) -> list[Version]:
     """The current versions of the patients, oldest first, beginning behind the resource number ``after``."""
     return [of_row(row) for row in tx.all(_PATIENTS, connection=connection, after=after, count=count)]
 
 
-def standing(tx: Transaction, connection: str, type_: str, id_: str) -> str:
-    """How a resource stands with the EHR: ok, waiting, refused, conflict, gone, or here (never agreed on)."""
-    named = {"connection": connection, "type": type_, "id": id_}
-    if tx.one(_CONFLICT, **named):
-        return "conflict"
-    sending = {str(row[0]) for row in tx.all(_SENDING, **named)}
-    if sending:
-        return "refused" if sending == {"parked"} else "waiting"
-    linked = tx.one(_LINK, **named)
-    if linked is None or not linked[1]:
-        return "here"
-    return "gone" if linked[0] else "ok"
+def standing(tx: Transaction, connection: str, patient: str) -> dict[str, str]:
+    """How each resource of a patient stands with the EHR, by ``Type/id``.
+
+    ok, waiting, refused, conflict or gone; a resource that is not named was never agreed on and is kept here only.
+    """
+    named = {"connection": connection, "patient": patient}
+    made = {
+        f"{type_}/{id_}": "gone" if gone else "ok" for type_, id_, gone, agreed in tx.all(_LINKS, **named) if agreed
+    }
+    sending: dict[str, set[str]] = {}
+    for type_, id_, state in tx.all(_SENDING, **named):
+        sending.setdefault(f"{type_}/{id_}", set()).add(str(state))
+    made |= {ref: "refused" if states == {"parked"} else "waiting" for ref, states in sending.items()}
+    made |= {f"{type_}/{id_}": "conflict" for type_, id_ in tx.all(_CONFLICTS, **named)}
+    return made
+
+
+def findings(tx: Transaction, connection: str, patient: str) -> dict[str, tuple[Issue, ...]]:
+    """What was found wrong with the current version of each resource of a patient, by ``Type/id``."""
+    rows = tx.all(_FOUND, connection=connection, patient=patient)
+    return {f"{type_}/{id_}": outcome.issues(codec.loads(text)) for type_, id_, text in rows}
+
+
+def receipts(tx: Transaction, connection: str, patient: str, *, count: int) -> list[Receipt]:
+    """What became of the changes of a patient's resources, at most ``count``, the newest first."""
+    return [receipt_of(row) for row in tx.all(_RECEIPTS, connection=connection, patient=patient, count=count)]

@@ -31,7 +31,8 @@ class Receipt:
     at: int = 0
 
 
-_COLUMNS: Final = (
+# What a Receipt is made of, in this order.
+COLUMNS: Final = (
     receipt.c.oid,
     receipt.c.type,
     receipt.c.id,
@@ -48,7 +49,7 @@ _OF: Final = (
     receipt.c.type == bindparam("type"),
     receipt.c.id == bindparam("id"),
 )
-_LISTED: Final = statement(select(*_COLUMNS).where(*_OF).order_by(receipt.c.version, receipt.c.seq))
+_LISTED: Final = statement(select(*COLUMNS).where(*_OF).order_by(receipt.c.version, receipt.c.seq))
 _WROTE: Final = statement(
     select(receipt.c.seq)
     .where(*_OF, receipt.c.state == "sent", receipt.c.ehr_version == bindparam("ehr_version"))
@@ -88,7 +89,7 @@ def put(tx: Transaction, connection: str, item: Receipt) -> None:
 
 def of(tx: Transaction, connection: str, type_: str, id_: str) -> list[Receipt]:
     """The receipts of a resource, by its versions."""
-    return [_receipt(row) for row in tx.all(_LISTED, connection=connection, type=type_, id=id_)]
+    return [of_row(row) for row in tx.all(_LISTED, connection=connection, type=type_, id=id_)]
 
 
 def latest(tx: Transaction, connection: str, type_: str, id_: str) -> Receipt | None:
@@ -104,7 +105,8 @@ def wrote(tx: Transaction, connection: str, type_: str, id_: str, ehr_version: s
     return tx.one(_WROTE, connection=connection, type=type_, id=id_, ehr_version=ehr_version) is not None
 
 
-def _receipt(row: Row) -> Receipt:
+def of_row(row: Row) -> Receipt:
+    """The Receipt of a row of COLUMNS."""
     oid, type_, id_, version, route, state, ehr_id, ehr_version, outcome, at = row
     number = None if oid is None else int(oid)
     return Receipt(number, type_, id_, int(version), route, state, ehr_id or "", ehr_version or "", outcome, int(at))

@@ -306,6 +306,34 @@ circuit: Final = Table(
     _needed("since", _TIME),
 )
 
+# What a viewer of the chart began to write and has not saved; only the same viewer's page gets it back.
+draft: Final = Table(
+    "draft",
+    metadata,
+    _needed("connection"),
+    _needed("viewer"),
+    _needed("patient"),
+    # Which form, as the page names it.
+    _needed("form"),
+    _needed("text"),
+    _needed("updated", _TIME),
+    PrimaryKeyConstraint("connection", "viewer", "patient", "form"),
+    Index("ix_draft_updated", "updated"),
+)
+
+# How far a viewer has seen the changes of a patient: all up to the audit row ``until``, and ``more`` (JSON numbers).
+look: Final = Table(
+    "look",
+    metadata,
+    _needed("connection"),
+    _needed("viewer"),
+    _needed("patient"),
+    _needed("until", BigInteger),
+    _needed("more"),
+    _needed("at", _TIME),
+    PrimaryKeyConstraint("connection", "viewer", "patient"),
+)
+
 setting: Final = Table(
     "setting",
     metadata,

@@ -60,7 +60,10 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One thing to decide: ``path`` names it when choosing, ``words`` tell what each side did."""
+    """One thing to decide: ``path`` names it when choosing, ``words`` tell what each side did.
+
+    ``both`` says whether both values can stand side by side.
+    """
 
     path: str
     element: str
@@ -68,6 +71,7 @@ class Question:
     agreed: Json
     ours: Json
     theirs: Json
+    both: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +126,7 @@ def _questions(
     known: Collision, local: Resource | None, remote: Resource | None, clinic: str, words: Words
 ) -> tuple[Question, ...]:
     return tuple(
-        Question(c.path, c.element, sentence(c, words, clinic=clinic), c.base, c.local, c.remote)
+        Question(c.path, c.element, sentence(c, words, clinic=clinic), c.base, c.local, c.remote, c.both)
         for c in clashes(known.base, local, remote)
     )
 

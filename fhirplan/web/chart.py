@@ -1,84 +1,100 @@
-"""The pages of the chart: a list of patients and one patient's care plan."""
+"""The pages below /chart: puts their parts together, and answers in a page's form where a page cannot be shown."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Final
-from zoneinfo import ZoneInfo
+import gzip
+from typing import Final
 
-from flask import Flask, Response, redirect, render_template, request, url_for
+from flask import Flask, Response, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
-from fhirplan import __version__
-from fhirplan.access.decide import decide
-from fhirplan.chart import care_plan_page, record
-from fhirplan.chart.words import Words, words
+from fhirplan.access.decide import ANYBODY
 from fhirplan.interactions.services import Services
-from fhirplan.web.viewer import NoSession, viewer
+from fhirplan.web.chart_calls import add_calls
+from fhirplan.web.chart_caseload import add_caseload
+from fhirplan.web.chart_csrf import NotSent, add_cookie
+from fhirplan.web.chart_frame import Frame, NoPatient, OtherPatient, frame, preferences
+from fhirplan.web.chart_goals import add_goals
+from fhirplan.web.chart_pages import add_pages
+from fhirplan.web.chart_style import add_style
+from fhirplan.web.chart_tasks import add_tasks
+from fhirplan.web.formats import takes_gzip
+from fhirplan.web.viewer import NoSession, Viewer
 
-PATIENTS_ON_A_PAGE: Final = 50
-
-
-@dataclass(frozen=True, slots=True)
-class _Row:
-    href: str
-    name: str
-    age: str
-    plan: str
-    open: int
-    overdue: int
+_PACKED: Final = ("text/html", "text/css", "text/javascript", "application/javascript", "image/svg+xml")
+_WORTH: Final = 1000
 
 
 def add_chart(app: Flask, services: Services) -> None:
     """Adds the pages below /chart."""
-    zone = ZoneInfo(services.settings.time_zone)
-    language = words()
+    add_pages(app, services)
+    add_tasks(app, services)
+    add_goals(app, services)
+    add_calls(app, services)
+    add_caseload(app, services)
+    add_style(app, services)
+    if any(item.ehr_url for item in services.settings.all_connections):
+        # Only where an EHR is spoken to: it brings an HTTP client with it.
+        from fhirplan.web.chart_conflicts import add_conflict_pages
 
-    def page(name: str, **values: Any) -> str:
-        open_mode = services.settings.auth == "open"
-        return render_template(name, words=language, open_mode=open_mode, version=__version__, **values)
+        add_conflict_pages(app, services)
+    add_cookie(app)
+    _add_refusals(app, services)
+
+    def home() -> ResponseReturnValue:
+        made = frame(services)
+        if made.who.patient:
+            return redirect(url_for("chart.patient", id_=made.who.patient))
+        return redirect(url_for("chart.caseload"))
+
+    app.add_url_rule("/chart/", "chart.home", home)
+
+    @app.after_request
+    def packed(response: Response) -> Response:
+        return _packed(response) if request.path.startswith(("/chart", "/static")) else response
+
+
+def _add_refusals(app: Flask, services: Services) -> None:
+    """What a person is shown where a page cannot be."""
+
+    def nobody() -> Frame:
+        return Frame(
+            services,
+            Viewer(ANYBODY, None, services.settings.default_connection),
+            preferences(request, services),
+            services.clock(),
+        )
 
     @app.errorhandler(NoSession)
     def no_session(_: NoSession) -> Response:
-        return Response(page("launch.html"), 401)
+        return nobody().page("launch.html", 401)
 
-    def patients() -> ResponseReturnValue:
-        who = viewer(request, services)
-        if who.patient:
-            return redirect(url_for("chart.patient", id_=who.patient))
-        decide(who.actor, "search-type", "Patient", services.settings.auth)
-        after = request.args.get("after", 0, int)
-        with services.database.read() as tx:
-            rows = record.patients(
-                tx, who.connection.name, record.at(services.clock()), zone, after=after, count=PATIENTS_ON_A_PAGE
-            )
-        more = url_for("chart.patients", after=rows[-1].rid) if len(rows) == PATIENTS_ON_A_PAGE else ""
-        return page("patients.html", rows=[_row(row, language) for row in rows], next_href=more)
+    @app.errorhandler(OtherPatient)
+    def other(error: OtherPatient) -> Response:
+        return nobody().page("other_patient.html", 403, own=error.own)
 
-    def patient(id_: str) -> ResponseReturnValue:
-        who = viewer(request, services)
-        decide(who.actor, "read", "Patient", services.settings.auth)
-        if who.patient not in (None, id_):
-            return Response(page("other_patient.html", own=who.patient), 403)
-        with services.database.read() as tx:
-            found = record.patient(tx, who.connection.name, id_)
-            if found is None:
-                return Response(page("missing.html"), 404)
-            world = record.world(tx, who.connection, id_, record.at(services.clock()), zone, language)
-        plan = care_plan_page.build(found, world, request.args.get("plan", ""))
-        return page("care_plan.html", page=plan, ehr=who.connection.ehr_label)
+    @app.errorhandler(NoPatient)
+    def missing(_: NoPatient) -> Response:
+        return nobody().page("missing.html", 404)
 
-    app.add_url_rule("/chart/", "chart.home", patients)
-    app.add_url_rule("/chart/patients", "chart.patients", patients)
-    app.add_url_rule("/chart/patients/<id_>", "chart.patient", patient)
+    @app.errorhandler(NotSent)
+    def not_sent(error: NotSent) -> Response:
+        return nobody().page("refused.html", 403, text=nobody().words("err.not_ours"))
 
 
-def _row(row: record.PatientRow, language: Words) -> _Row:
-    return _Row(
-        url_for("chart.patient", id_=row.id),
-        row.name,
-        language("head.age", n=row.age) if row.age is not None else "",
-        row.plan,
-        row.open,
-        row.overdue,
-    )
+def _packed(response: Response) -> Response:
+    """The answer compressed where the browser takes that; forms are safe in it since their token is masked anew."""
+    if (
+        response.status_code != 200
+        or response.mimetype not in _PACKED
+        or "Content-Encoding" in response.headers
+        or not takes_gzip(request.headers.get("Accept-Encoding", ""))
+    ):
+        return response
+    response.direct_passthrough = False
+    body = response.get_data()
+    if len(body) > _WORTH:
+        response.set_data(gzip.compress(body, 5, mtime=0))
+        response.headers["Content-Encoding"] = "gzip"
+        response.headers.add("Vary", "Accept-Encoding")
+    return response

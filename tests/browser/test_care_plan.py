@@ -56,8 +56,9 @@ def test_everything_that_can_be_followed_is_reached_by_keyboard(opened):
     page, _ = opened("/chart/patients/pat-hf")
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.textContent") == "Skip to main content"
+    page.evaluate("document.querySelectorAll('details').forEach(item => item.open = true)")
     reached = set()
-    for _ in range(80):
+    for _ in range(140):
         page.keyboard.press("Tab")
         reached.add(page.evaluate("document.activeElement.getAttribute('href') || document.activeElement.tagName"))
     links = page.evaluate("[...document.querySelectorAll('main a, nav a')].map(a => a.getAttribute('href'))")

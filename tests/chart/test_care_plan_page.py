@@ -71,14 +71,14 @@ def test_the_gravest_overdue_task_comes_first_and_is_the_sentence():
         ),
     )
     assert [row.id for row in page.now] == ["grave", "old", "later"]
-    assert page.sentence == "Do grave: overdue since Sun 8 Mar, 3:00 pm."
-    assert page.tone == "danger"
-    assert page.more == "1 more task needs you."
+    assert page.urgent.sentence == "Do grave: overdue since Sun 8 Mar, 3:00 pm."
+    assert page.urgent.tone == "danger"
+    assert page.urgent.more == "1 more task needs you."
 
 
 def test_when_nothing_is_late_the_page_says_so():
     page = build(PATIENT, world(PLAN, *PEOPLE, task("later", end="2026-03-20")))
-    assert (page.sentence, page.tone) == ("Nothing is overdue.", "ok")
+    assert (page.urgent.sentence, page.urgent.tone) == ("Nothing is overdue.", "ok")
 
 
 def test_people_are_called_by_name_through_their_role():
@@ -178,9 +178,12 @@ def test_a_task_that_nobody_has_taken_is_said_before_one_that_waits():
     free = {**task("free", end="2026-03-20"), "owner": None}
     held = task("held", "on-hold", end="2026-03-20")
     page = build(PATIENT, world(PLAN, *PEOPLE, free, held))
-    assert (page.sentence, page.tone) == ("Nothing is overdue, but nobody has taken: Do free.", "warn")
+    assert (page.urgent.sentence, page.urgent.tone) == ("Nothing is overdue, but nobody has taken: Do free.", "warn")
     page = build(PATIENT, world(PLAN, *PEOPLE, held))
-    assert (page.sentence, page.tone) == ("Nothing is overdue; 1 task waits for somebody: Do held.", "wait")
+    assert (page.urgent.sentence, page.urgent.tone) == (
+        "Nothing is overdue; 1 task waits for somebody: Do held.",
+        "wait",
+    )
 
 
 def test_what_was_found_in_the_ehrs_copies_is_shown_errors_first_without_mere_notes():
@@ -189,7 +192,7 @@ def test_what_was_found_in_the_ehrs_copies_is_shown_errors_first_without_mere_no
         "CarePlan/cp": (Issue("error", "required", "No author."),),
     }
     made = replace(world(PLAN, *PEOPLE, task("t")), findings=found)
-    assert [line.columns for line in build(PATIENT, made).findings] == [
+    assert [(line.what, line.text) for line in build(PATIENT, made).findings] == [
         ("Heart failure", "No author."),
         ("Do t", "Better so."),
     ]

@@ -1,14 +1,15 @@
 """chart/words: plurals and dates as the pages write them."""
 
 import json
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from fhirplan.chart import chips
-from fhirplan.chart.words import words
+from fhirplan.chart import chips, codes
+from fhirplan.chart.words import LANGUAGES, words
 
 CHICAGO = ZoneInfo("America/Chicago")
 NOW = datetime(2026, 3, 9, 13, 0, tzinfo=UTC)
@@ -40,13 +41,49 @@ def test_a_missing_sentence_is_an_error_and_not_a_blank():
         words("en")("no.such.sentence")
 
 
+ROOT = Path(__file__).resolve().parents[2] / "fhirplan"
+CATALOGUES = {
+    name: json.loads((ROOT / "chart" / "languages" / f"{name}.json").read_text(encoding="utf-8")) for name in LANGUAGES
+}
+
+
+def placeholders(text):
+    return [sorted(set(re.findall(r"{(\w+)}", part))) for part in text.split(" | ")]
+
+
 def test_each_sentence_of_the_catalogue_is_said_somewhere():
-    root = Path(__file__).resolve().parents[2] / "fhirplan"
-    sources = [*root.glob("chart/*.py"), root / "web" / "chart.py", *root.rglob("*.html")]
+    sources = [*ROOT.glob("chart/*.py"), *ROOT.glob("web/*.py"), *ROOT.rglob("*.html"), ROOT / "merge" / "conflict.py"]
     text = "".join(path.read_text(encoding="utf-8") for path in sources)
-    by_code = ("st.", "ts.", "gs.", "gl.", "gp.", "prio.", "sync.")
-    catalogue = json.loads((root / "chart" / "languages" / "en.json").read_text(encoding="utf-8"))["texts"]
-    assert not [key for key in catalogue if f'"{key}"' not in text and not key.startswith(by_code)]
+    # Said by a code that is put together with the first part of the key.
+    families = set(re.findall(r"""["'](\w+(?:\.\w+)?\.)["'] ?~|f["'](\w+(?:\.\w+)?\.){|state\(["'](\w+)["']""", text))
+    begun = (*(next(filter(None, found)).rstrip(".") + "." for found in families), "conf.", "ts.", "gl.")
+    said = [
+        key for key in CATALOGUES["en"]["texts"] if f'"{key}"' in text or f"'{key}'" in text or key.startswith(begun)
+    ]
+    assert set(CATALOGUES["en"]["texts"]) - set(said) == set()
+
+
+def test_both_languages_have_the_same_sentences_with_the_same_places_to_fill():
+    english, spanish = (CATALOGUES[name]["texts"] for name in ("en", "es"))
+    assert english.keys() == spanish.keys()
+    assert [key for key in english if placeholders(english[key]) != placeholders(spanish[key])] == []
+    assert [key for key in spanish if not spanish[key].strip()] == []
+    for catalogue in CATALOGUES.values():
+        assert (len(catalogue["days"]), len(catalogue["months"]), len(catalogue["am_pm"])) == (7, 12, 2)
+
+
+@pytest.mark.parametrize("name", sorted(CATALOGUES["es"]["codes"]))
+def test_every_code_of_these_systems_has_its_spanish_word(name):
+    assert set(codes.system(name)) == set(CATALOGUES["es"]["codes"][name])
+
+
+def test_a_spanish_date_and_plural():
+    spanish = words("es")
+    assert spanish.due(datetime.fromisoformat("2026-03-10T15:00:00-05:00"), NOW, CHICAGO) == (
+        "vence el martes 10 mar, 3:00 p. m., mañana"
+    )
+    assert spanish("n.tasks", n=1) == "1 tarea abierta"
+    assert spanish("n.tasks", n=2) == "2 tareas abiertas"
 
 
 def test_each_state_of_a_task_and_goal_has_its_word():

@@ -8,7 +8,7 @@ import pytest
 CSS = (Path(__file__).resolve().parents[2] / "fhirplan" / "web" / "static" / "chart.css").read_text(encoding="utf-8")
 THEMES = dict(
     zip(
-        ("light", "dark", "contrast"),
+        ("light", "dark", "contrast", "dark chosen", "contrast chosen"),
         [
             dict(re.findall(r"--([\w-]+):\s*(#[0-9a-f]{6})", block))
             for block in re.findall(r":root[^{]*\{([^}]*--bg[^}]*)\}", CSS)

@@ -1,0 +1,74 @@
+// What plain HTML cannot do for the chart: shortcuts, focus, words when a form was not sent. Nothing depends on it.
+(function () {
+  "use strict";
+  var body = document.body, going = "";
+
+  function say(text) {
+    var box = document.getElementById("alert");
+    box.textContent = text;
+    box.hidden = !text;
+  }
+
+  function typing(target) {
+    return target.closest("input, textarea, select, [contenteditable]") !== null;
+  }
+
+  function follow(selector) {
+    var found = document.querySelector(selector);
+    if (found) { found.focus(); if (found.matches("a, button")) found.click(); }
+    return Boolean(found);
+  }
+
+  function step(by) {
+    var links = Array.prototype.slice.call(document.querySelectorAll(".task h3 a, .task h4 a, .goal h3 a, .caseload th a"));
+    var at = links.indexOf(document.activeElement);
+    var next = links[Math.max(0, Math.min(links.length - 1, at + by))];
+    if (next) next.focus();
+  }
+
+  document.addEventListener("keydown", function (event) {
+    if (event.key === "Escape" && typing(event.target)) { event.target.blur(); return; }
+    if (!body.dataset.keys || event.ctrlKey || event.altKey || event.metaKey || typing(event.target)) return;
+    if (going === "g") {
+      going = "";
+      var to = { o: 0, t: 1, g: 2, n: 3, m: 4, l: 5, h: 6, s: 8 }[event.key];
+      var tabs = document.querySelectorAll(".tabs a");
+      if (to !== undefined && tabs[to]) { event.preventDefault(); tabs[to].click(); }
+      return;
+    }
+    if (event.key === "g") { going = "g"; window.setTimeout(function () { going = ""; }, 1500); return; }
+    if (event.key === "j") { event.preventDefault(); step(1); }
+    else if (event.key === "k") { event.preventDefault(); step(-1); }
+    else if (event.key === "?") { follow('footer a[href*="#keys"]'); }
+    else if ("cna/".indexOf(event.key) >= 0 && follow('[data-key="' + event.key + '"]')) event.preventDefault();
+  });
+
+  // A form that has been typed into warns before its page is left for good.
+  var dirty = false;
+  document.addEventListener("input", function (event) { if (event.target.closest("form[hx-post]")) dirty = true; });
+  document.addEventListener("submit", function () { dirty = false; });
+  window.addEventListener("beforeunload", function (event) { if (dirty) event.preventDefault(); });
+
+  document.addEventListener("htmx:sendError", function () { say(body.dataset.offline); });
+  document.addEventListener("htmx:timeout", function () { say(body.dataset.offline); });
+  window.addEventListener("online", function () { say(""); });
+  document.addEventListener("htmx:beforeSwap", function (event) {
+    // An answer that is no page of the chart (the session has ended, say) must not take the place of what was typed.
+    if (event.detail.xhr.status === 401) {
+      event.detail.shouldSwap = false;
+      say(body.dataset.session);
+    } else if (event.detail.xhr.status >= 400 && event.detail.target.matches("li.task")) {
+      event.detail.target = document.getElementById("main");
+      event.detail.selectOverride = "#main";
+    }
+  });
+  document.addEventListener("htmx:afterRequest", function (event) {
+    if (event.detail.successful && event.detail.elt.matches("form")) { dirty = false; say(""); }
+  });
+  document.addEventListener("htmx:afterSettle", function () {
+    var first = document.querySelector("[autofocus]");
+    if (first) first.focus();
+  });
+  var summary = document.querySelector(".summary");
+  if (summary) summary.focus();
+})();
