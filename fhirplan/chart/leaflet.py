@@ -45,7 +45,7 @@ class Leaflet:
     matters: tuple[str, ...]
     aims: tuple[Aim, ...]
     steps: tuple[Step, ...]
-    helpers: tuple[tuple[str, str, str], ...]
+    helped_by: tuple[tuple[str, str, str], ...]
     left_out: bool
 
 
@@ -65,7 +65,7 @@ def leaflet(patient: Resource, world: World, plan_id: str = "") -> Leaflet:
         matters=tuple(dict.fromkeys(row.quote for row in goal_rows if row.quote)),
         aims=tuple(Aim(row.title, row.target, row.due, row.last) for row in goal_rows),
         steps=(*_visits(world), *_steps(kept, world)),
-        helpers=_helpers(plan, world),
+        helped_by=_who_helps(plan, world),
         left_out=len(kept) < len(open_),
     )
 
@@ -100,7 +100,7 @@ def _visit(item: Resource, when: str, world: World) -> Step:
     return Step(when, what or world.words("type.Appointment"), named[0], people.phone(world.known.get(named[1])))
 
 
-def _helpers(plan: Resource | None, world: World) -> tuple[tuple[str, str, str], ...]:
+def _who_helps(plan: Resource | None, world: World) -> tuple[tuple[str, str, str], ...]:
     return tuple(
         (item.name, item.role, item.phone)
         for item in team.team(plan, world)
