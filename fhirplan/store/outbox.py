@@ -225,6 +225,8 @@ def claim(
     waiting = [row for row in rows if row.state == "waiting"]
     if not waiting or any(row.state == "held" for row in rows):
         return ()
+    # Two workers that claim different resources of one lane at the same moment must see each other.
+    tx.alone(f"lane {connection} {waiting[-1].lane}")
     tx.run(
         _CLAIM,
         connection_=connection,

@@ -146,8 +146,9 @@ def _guarded(run: Run, kind: TypeCapability, link: Link) -> bool:
 
 def _send_piece(run: Run, keys: Sequence[Key]) -> None:
     """Claims a piece and works it until everything in it is settled, given back, or due again."""
-    left = _Claims(claim(run, [key for key in keys if key not in run.tried]))
-    run.tried.update(left.rows)
+    wanted = [key for key in keys if key not in run.tried]
+    run.tried.update(wanted)
+    left = _Claims(claim(run, wanted))
     todo = [[key for key in keys if key in left.rows]]
     try:
         while todo and not run.stopped:

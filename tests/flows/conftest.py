@@ -63,6 +63,27 @@ class Clinic:
         entries = self.get(f"{type_}?_count=500").get("entry", [])
         return [entry["resource"] for entry in entries]
 
+    def all_pages(self, type_: str) -> list[dict[str, Any]]:
+        """All resources of a type, however many pages they fill."""
+        found, url = [], f"{self.base}/{type_}?_count=500"
+        while url:
+            page = codec.loads(requests.get(url, timeout=30).content)
+            found += [entry["resource"] for entry in page.get("entry", [])]
+            url = next((link["url"] for link in page.get("link", []) if link["relation"] == "next"), "")
+        return found
+
+    def history(self, type_: str) -> dict[str, list[dict[str, Any]]]:
+        """The versions of each resource of a type, newest first, without deletions."""
+        found: dict[str, list[dict[str, Any]]] = {}
+        url = f"{self.base}/{type_}/_history?_count=500"
+        while url:
+            page = codec.loads(requests.get(url, timeout=30).content)
+            for entry in page.get("entry", []):
+                if "resource" in entry:
+                    found.setdefault(entry["resource"]["id"], []).append(entry["resource"])
+            url = next((link["url"] for link in page.get("link", []) if link["relation"] == "next"), "")
+        return found
+
     def writes(self) -> list[tuple[str, str, int]]:
         """(method, path, status) of each write it was asked for."""
         listed = requests.get(f"{self.server.url}/admin/requests", timeout=10).json()["requests"]
