@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 PREFIX: Final = "FHIRPLAN_"
 _NOT_SETTINGS: Final = (f"{PREFIX}CONFIG", f"{PREFIX}TEST_")
+SHORTEST_SECRET: Final = 16
 DEFAULT_CONNECTION: Final = "default"
 LOOPBACK_HOSTS: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 _DATA: Final = Path("data")
@@ -61,6 +62,15 @@ class Connection:
         "",
         "whose records are pulled, where the EHR does not list its patients or has more than ours; empty: all it lists",
         accepted="a file with one of the EHR's patient ids on each line, or Group/ID in the EHR",
+    )
+    ehr_notify_secret: str = _setting(
+        "",
+        "what the EHR sends as a bearer token to $ehr-notify when something changed there; empty: nothing is taken",
+        accepted="at least 16 characters",
+        secret=True,
+    )
+    ehr_probe_interval: float = _setting(
+        86_400.0, "seconds between two looks of the worker at what the EHR offers", minimum=60.0
     )
     ehr_timeout: float = _setting(20.0, "seconds that one call to the EHR may take", minimum=0.1)
     ehr_calls_per_second: float = _setting(
@@ -177,6 +187,11 @@ class Settings:
     push_interval: float = _setting(1.0, "seconds between two looks of the worker at the outbox", minimum=0.05)
     outbox_retention_days: float = _setting(
         30.0, "days after which a change that was sent leaves the outbox; its receipts stay", minimum=0.0
+    )
+    metrics_token: str = _setting(
+        "",
+        "bearer token that /metrics asks for; empty: callers on this machine only, and none that came by a proxy",
+        secret=True,
     )
     time_zone: str = _setting("UTC", "time zone of the patients, for due dates and pages", accepted="an IANA name")
     clinic_label: str = _setting("the clinic", "what the pages call the clinic")
@@ -362,6 +377,11 @@ def _check_together(settings: Settings) -> None:
             for key in ("ehr_client_id", "ehr_private_key"):
                 if not getattr(connection, key):
                     raise Misconfigured(f"{where}{key}: ehr_auth is backend-services, so this is needed.")
+        if 0 < len(connection.ehr_notify_secret) < SHORTEST_SECRET:
+            raise Misconfigured(
+                f"{where}ehr_notify_secret: it has fewer than {SHORTEST_SECRET} characters, so it can be guessed. "
+                "Make one with: openssl rand -hex 32"
+            )
         if connection.ehr_auth == "bearer" and not connection.ehr_token:
             raise Misconfigured(f"{where}ehr_token: ehr_auth is bearer, so a token is needed.")
 

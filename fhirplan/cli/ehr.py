@@ -11,13 +11,17 @@ from rich.table import Table
 
 from fhirplan import settings, telemetry
 from fhirplan.catalog import CATALOG
+from fhirplan.cli.sync import opened
 from fhirplan.ehr.client import client
 from fhirplan.ehr.discovery import Capabilities
 from fhirplan.ehr.routes import Method, told
 from fhirplan.ehr.vendors import vendor_of
 from fhirplan.ehr.vendors.vendor import Vendor
 from fhirplan.fhir import codec
-from fhirplan.settings import Connection
+from fhirplan.fhir.dates import instant
+from fhirplan.settings import DEFAULT_CONNECTION, Connection
+from fhirplan.sync.drift import accept as accept_drift
+from fhirplan.sync.drift import known_drift, look
 
 # Columns of the table where it is read by no terminal.
 WIDTH: Final = 160
@@ -65,6 +69,29 @@ def probe(url: str, form: str) -> None:
             type_, reads, changed, item.versioning or "unknown", *(told(found, vendor, type_, how) for how in _WRITES)
         )
     console.print(table)
+
+
+@command.command()
+@click.option("--connection", "name", default=DEFAULT_CONNECTION, show_default=True, help="Which EHR.")
+@click.option("--accept", is_flag=True, help="Take what it offers now for what it is to offer.")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def drift(name: str, accept: bool, form: str) -> None:
+    """Ask the EHR anew what it offers, and say what is not as it was. Exits with 1 when something is not."""
+    chosen = settings.load()
+    telemetry.configure(chosen.log_level if chosen.log_level == "debug" else "error", chosen.log_format)
+    with opened(chosen, name) as sides:
+        said = look(sides, anew=True)
+        known = known_drift(sides.database, sides.connection)
+        if accept:
+            accept_drift(sides.database, sides.connection)
+    if form == "json":
+        since = {thing: instant(at) for thing, (_, at) in known.drift.items()} if known else {}
+        click.echo(codec.pretty({"drift": list(said), "since": since}))
+    else:
+        click.echo("\n".join(said) or "The EHR offers what it did.")
+        if accept and said:
+            click.echo("Accepted: from now on this is what it is to offer.")
+    raise click.exceptions.Exit(1 if said and not accept else 0)
 
 
 def _connection(url: str) -> Connection:

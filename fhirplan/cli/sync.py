@@ -101,6 +101,8 @@ def show(report: SyncReport, *, dry_run: bool = False) -> None:
         console.print(table)
     for type_, reason in report.skipped:
         console.print(f"{type_}: {reason}")
+    for text in report.drift:
+        console.print(f"The EHR has changed: {text} See: fhirplan ehr drift", markup=False)
     for text in (*report.problems, *report.reasons):
         console.print(text, markup=False)
     console.print(

@@ -75,13 +75,18 @@ class EhrClient:
     @property
     def calls(self) -> int:
         """How many requests were made."""
-        return self._via.calls
+        return self._via.counts.calls
 
     def twin(self) -> EhrClient:
         """One more client of the same EHR, for another thread; it begins with what this one knows of it."""
         made = EhrClient(self._via.twin(), clock=self._clock)
         made._known, made._asked = self._known, self._asked
         return made
+
+    @property
+    def errors(self) -> int:
+        """How many requests came to nothing: no answer, one that broke off, a 429 or a 5xx."""
+        return self._via.counts.errors
 
     def capabilities(self, *, max_age: float = CAPABILITY_AGE) -> Capabilities:
         """What the EHR offers, asked for again when what we know is older than ``max_age`` seconds."""

@@ -32,6 +32,8 @@ JSON_TYPE: Final = "application/fhir+json"
 UNLIMITED: Final = Budget(0.0)
 _CHUNK: Final = 65536
 _NO_TOKEN: Final = 401
+_TOO_MANY: Final = 429
+_SERVER_ERRORS: Final = 500
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 
 
@@ -64,11 +66,19 @@ class Renewed(AuthBase):
         raise NotImplementedError
 
 
+@dataclass(slots=True)
+class Counts:
+    """Requests that were made, and those of them that came to nothing, over a transport and its twins."""
+
+    calls: int = 0
+    errors: int = 0
+
+
 class Transport:
     """One pooled HTTP session to one EHR; not shared between threads.
 
-    ``timeout`` is the seconds in which an answer must begin, and again those in which it must be complete; ``calls``
-    counts the requests asked for, without the repetitions of reads.
+    ``timeout`` is the seconds in which an answer must begin, and again those in which it must be complete; ``counts``
+    has the requests asked for, without the repetitions of reads.
     """
 
     def __init__(
@@ -84,7 +94,7 @@ class Transport:
     ) -> None:
         self.base = base.rstrip("/")
         self.timeout = timeout
-        self.calls = 0
+        self.counts = Counts()
         self._max_bytes = max_bytes
         self._clock = clock
         self._session = requests.Session()
@@ -102,7 +112,7 @@ class Transport:
 
     def twin(self) -> Transport:
         """One more session of the same kind, for another thread; it shares tokens and the budget of calls."""
-        return Transport(
+        made = Transport(
             self.base,
             token=self._token,
             tokens=self._tokens,
@@ -111,6 +121,8 @@ class Transport:
             max_bytes=self._max_bytes,
             clock=self._clock,
         )
+        made.counts = self.counts
+        return made
 
     def get(self, address: str, params: Mapping[str, str] | None = None) -> Answer:
         """The answer to a GET of a path below the base, or of a whole URL of the same origin.
@@ -173,8 +185,24 @@ class Transport:
         headers: Mapping[str, str],
     ) -> tuple[Answer, str]:
         """The answer, and the Authorization header it was asked with."""
+        failed = True
+        try:
+            answer, header = self._exchanged(method, url, params, body, headers)
+            failed = answer.status == _TOO_MANY or answer.status >= _SERVER_ERRORS
+        finally:
+            self.counts.errors += failed
+        return answer, header
+
+    def _exchanged(
+        self,
+        method: str,
+        url: str,
+        params: Mapping[str, str] | None,
+        body: bytes | None,
+        headers: Mapping[str, str],
+    ) -> tuple[Answer, str]:
         self._budget.spend()
-        self.calls += 1
+        self.counts.calls += 1
         sent = {**headers, "Content-Type": JSON_TYPE} if body is not None else dict(headers)
         try:
             response = self._session.request(

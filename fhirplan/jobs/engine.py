@@ -20,7 +20,17 @@ from huey import SqliteHuey
 from huey.consumer import Consumer, Scheduler
 
 from fhirplan.errors import EhrFailure
-from fhirplan.jobs.passes import has_work, pull_pass, push_pass, tidy_pass, turn
+from fhirplan.jobs.passes import (
+    has_notices,
+    has_work,
+    notice_pass,
+    probe_is_due,
+    probe_pass,
+    pull_pass,
+    push_pass,
+    tidy_pass,
+    turn,
+)
 from fhirplan.settings import Connection, Settings
 from fhirplan.store.engine import Database
 from fhirplan.sync.sides import Sides
@@ -28,6 +38,8 @@ from fhirplan.telemetry import log
 
 WORKERS: Final = 2
 TIDY_INTERVAL: Final = 30.0
+# Seconds between two looks whether a probe is due; one that failed is tried again then.
+PROBE_LOOK: Final = 60.0
 # How long a worker thread sleeps at most before it looks into the queue again, in seconds.
 LONGEST_NAP: Final = 0.25
 _log = log("jobs")
@@ -83,7 +95,23 @@ def _of_connection(
     def push() -> None:
         push_pass(sides.of(connection))
 
+    def notices() -> None:
+        notice_pass(sides.of(connection), settings.data_dir)
+
+    def probe() -> None:
+        probe_pass(sides.of(connection))
+
+    def probe_wanted() -> bool:
+        before = time.time_ns() // 1_000_000 - int(connection.ehr_probe_interval * 1000)
+        return probe_is_due(database, connection.name, before)
+
     return [
+        Timed(
+            _task(queue, f"notices {connection.name}", notices),
+            settings.push_interval,
+            lambda: has_notices(database, connection.name),
+        ),
+        Timed(_task(queue, f"probe {connection.name}", probe), PROBE_LOOK, probe_wanted),
         Timed(_task(queue, f"pull {connection.name}", pull), connection.pull_interval),
         Timed(
             _task(queue, f"push {connection.name}", push),

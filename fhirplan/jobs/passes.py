@@ -8,9 +8,12 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from fhirplan.store import lanes, outbox
+from fhirplan.store import lanes, notices, outbox
 from fhirplan.store.engine import Database
 from fhirplan.sync import breaker
+from fhirplan.sync.counting import counted
+from fhirplan.sync.drift import is_due, look
+from fhirplan.sync.notices import fetch
 from fhirplan.sync.pull import pull
 from fhirplan.sync.push import push
 from fhirplan.sync.report import Tally
@@ -31,9 +34,46 @@ def pull_pass(sides: Sides, folder: Path) -> bool:
         tally = Tally()
         with breaker.guarded(sides) as may:
             if may:
-                pull(sides, tally)
+                with counted(sides, pulls=True):
+                    pull(sides, tally)
         _say("pulled", sides, tally)
         return may
+
+
+def notice_pass(sides: Sides, folder: Path) -> bool:
+    """Fetches what the EHR gave notice of; False when a process of this machine pulls, or the EHR is left alone.
+
+    Raises EhrUnavailable when the EHR does not answer; what was not fetched waits.
+    """
+    with turn(folder / f"pull-{sides.connection}.lock") as mine:
+        if not mine:
+            return False
+        tally = Tally()
+        with breaker.guarded(sides) as may:
+            if may:
+                with counted(sides):
+                    fetch(sides, tally)
+        _say("fetched", sides, tally)
+        return may
+
+
+def has_notices(database: Database, connection: str) -> bool:
+    """Whether the EHR gave notice of anything that was not fetched yet."""
+    with database.read() as tx:
+        return notices.waits(tx, connection)
+
+
+def probe_pass(sides: Sides) -> None:
+    """Looks at what the EHR offers; what changed is logged and kept. Raises EhrFailure when it does not tell."""
+    with breaker.guarded(sides) as may:
+        if may:
+            with counted(sides):
+                look(sides, anew=True)
+
+
+def probe_is_due(database: Database, connection: str, before: int) -> bool:
+    """Whether nobody has looked at what the EHR offers since an instant, in milliseconds."""
+    return is_due(database, connection, before)
 
 
 def push_pass(sides: Sides) -> bool:
@@ -41,7 +81,8 @@ def push_pass(sides: Sides) -> bool:
     if not has_work(sides.database, sides.connection, sides.clock()):
         return False
     tally = Tally()
-    push(sides, tally)
+    with counted(sides, pushes=True):
+        push(sides, tally)
     _say("pushed", sides, tally)
     return True
 

@@ -334,6 +334,49 @@ look: Final = Table(
     PrimaryKeyConstraint("connection", "viewer", "patient"),
 )
 
+# What the EHR's notices say has changed there, until it is fetched; an empty id: ask for all that changed.
+notice: Final = Table(
+    "notice",
+    metadata,
+    _needed("connection"),
+    _needed("type"),
+    _needed("ehr_id"),
+    _needed("at", _TIME),
+    PrimaryKeyConstraint("connection", "type", "ehr_id"),
+)
+
+# The number of the last event of each subscription at the EHR, by which a lost notice shows.
+notice_course: Final = Table(
+    "notice_course",
+    metadata,
+    _needed("connection"),
+    _needed("subscription"),
+    _needed("event", BigInteger),
+    _needed("updated", _TIME),
+    PrimaryKeyConstraint("connection", "subscription"),
+)
+
+# What an EHR offered when it was last probed, and how that differs from what it once offered, both as JSON.
+offer: Final = Table(
+    "offer",
+    metadata,
+    Column("connection", _TEXT, primary_key=True),
+    _needed("offered"),
+    _needed("drift"),
+    _needed("probed", _TIME),
+)
+
+# What a connection's passes did, over all workers.
+activity: Final = Table(
+    "activity",
+    metadata,
+    Column("connection", _TEXT, primary_key=True),
+    _needed("calls", BigInteger),
+    _needed("errors", BigInteger),
+    _needed("pulled", _TIME),
+    _needed("pushed", _TIME),
+)
+
 setting: Final = Table(
     "setting",
     metadata,

@@ -39,6 +39,7 @@ class SyncReport:
     """One sync. ``skipped`` says of a type why it was not pulled, ``problems`` what else kept both sides apart.
 
     ``reasons`` says of each resource that is not in agreement (of many, the first) why, in a sentence.
+    ``drift`` says what the EHR no longer offers as it did; that by itself keeps nothing apart.
     ``conflicts``, ``parked`` and ``waiting`` count resources as they stand at the end; ``calls`` are requests made.
     """
 
@@ -51,6 +52,7 @@ class SyncReport:
     waiting: int
     calls: int
     seconds: float
+    drift: tuple[str, ...] = ()
 
     @property
     def pulled(self) -> int:
@@ -82,6 +84,7 @@ class SyncReport:
             "skipped": [{"type": type_, "reason": reason} for type_, reason in self.skipped],
             "problems": list(self.problems),
             "reasons": list(self.reasons),
+            "drift": list(self.drift),
         }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Final
 
 from fhirplan.errors import EhrFailure
@@ -10,6 +11,8 @@ from fhirplan.fhir import codec, outcome
 from fhirplan.store import conflicts, outbox, receipts
 from fhirplan.store.engine import Transaction
 from fhirplan.sync import breaker
+from fhirplan.sync.counting import counted
+from fhirplan.sync.drift import look
 from fhirplan.sync.pull import pull
 from fhirplan.sync.push import push
 from fhirplan.sync.report import Progress, SyncReport, Tally, silent
@@ -30,23 +33,28 @@ def run_sync(
     An EHR that does not answer, or asks not to be called yet, is told in the report, not raised.
     """
     began, calls, tally = time.monotonic(), sides.client.calls, Tally()
+    drift: tuple[str, ...] = ()
     wait = "" if dry_run else breaker.by_hand(sides)
     if wait:
         tally.trouble(wait)
         return _report(sides, tally, 0, 0.0)
     try:
+        drift = () if dry_run else look(sides)
         for number in range(1 if dry_run or not once else ROUNDS):
             before = tally.sent()
             tally.problems.clear()
-            pull(sides, tally, full=full and number == 0, dry=dry_run, progress=progress)
-            push(sides, tally, everything=True, dry=dry_run, progress=progress)
+            with counted(sides, pulls=not dry_run):
+                pull(sides, tally, full=full and number == 0, dry=dry_run, progress=progress)
+            with counted(sides, pushes=not dry_run):
+                push(sides, tally, everything=True, dry=dry_run, progress=progress)
             # What was sent may have changed as the EHR stored it; without that, another round would find nothing.
             if tally.sent() == before or tally.problems:
                 break
             tally.repeating = True
     except EhrFailure as error:
         tally.trouble(error.text)
-    return _report(sides, tally, sides.client.calls - calls, time.monotonic() - began)
+    made = _report(sides, tally, sides.client.calls - calls, time.monotonic() - began)
+    return replace(made, drift=drift)
 
 
 def _report(sides: Sides, tally: Tally, calls: int, seconds: float) -> SyncReport:

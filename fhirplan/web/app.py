@@ -20,6 +20,7 @@ from fhirplan.web.chart import add_chart
 from fhirplan.web.fhir_api import add_fhir_api, base_urls
 from fhirplan.web.headers import require_loopback, secured
 from fhirplan.web.health import add_health
+from fhirplan.web.metrics import add_metrics
 from fhirplan.web.requests import known_id
 from fhirplan.web.responses import FhirResponse, fhir_response
 
@@ -38,12 +39,15 @@ def create_app(services: Services) -> Flask:
     if any(item.ehr_url for item in services.settings.all_connections):
         # Only where an EHR is spoken to: it brings an HTTP client with it.
         from fhirplan.web.conflicts import add_conflicts
+        from fhirplan.web.ehr_notify import add_ehr_notify
 
         add_conflicts(app, services)
+        add_ehr_notify(app, services)
     authority = build_authority(services)
     add_auth(app, authority)
     add_cds(app, services, *build_cds(services, authority.key_sets))
     add_health(app, services)
+    add_metrics(app, services)
     add_chart(app, services)
     _add_last_net(app, services, open_=open_)
     if open_:
