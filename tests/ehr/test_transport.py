@@ -132,7 +132,7 @@ def test_calls_are_counted(wire: Wire, transport: Transport) -> None:
     wire.answer = lambda to, _number: to.sendall(said("200 OK"))
     transport.get("metadata")
     transport.write("PUT", "Goal/g", b"{}", {})
-    assert transport.calls == 2
+    assert (transport.counts.calls, transport.counts.errors) == (2, 0)
 
 
 def test_an_origin_fills_in_the_default_port() -> None:
