@@ -60,7 +60,7 @@ def _operation(item: Operation) -> dict[str, Any]:
     if item.standard:
         made["base"] = item.url
     made["resource"] = list(item.types) or sorted(CATALOG)
-    made.update({"system": False, "type": item.at_type, "instance": True})
+    made.update({"system": False, "type": item.at_type, "instance": item.at_instance})
     made["parameter"] = [*(_input(one) for one in item.inputs), _output(item)]
     return made
 

@@ -87,12 +87,18 @@ def _of_type(spec: ResourceSpec) -> dict[str, Any]:
     for item in OPERATIONS.values():
         if item.serves(type_):
             made.update(_operation(item, type_))
+    # What explains a search takes what the search takes.
+    asked = [*search, _query("resource")]
+    made[f"/{type_}/$explain"] = {
+        "get": _call(f"{type_}-explain-get", OPERATIONS["explain"].title, asked),
+        "post": _call(f"{type_}-explain-post", OPERATIONS["explain"].title, asked, "Form"),
+    }
     return made
 
 
 def _operation(item: Operation, type_: str) -> dict[str, Any]:
     query = [_query(one.name) for one in item.inputs if one.type not in ("Resource", "Meta")]
-    places = [(f"/{type_}/{{id}}/${name(item)}", [_ref("id"), *query], "instance")]
+    places = [(f"/{type_}/{{id}}/${name(item)}", [_ref("id"), *query], "instance")] if item.at_instance else []
     if item.at_type:
         places.append((f"/{type_}/${name(item)}", query, "type"))
     return {

@@ -38,6 +38,7 @@ class Operation:
     output: str
     types: tuple[str, ...] = ()
     at_type: bool = False
+    at_instance: bool = True
     changes: bool = False
     inputs: tuple[Input, ...] = ()
     standard: str = ""
@@ -110,6 +111,18 @@ _ALL: Final = (
         inputs=(Input("instant", "instant", "the moment; of a partial date, its first", needed=True),),
     ),
     Operation(
+        "explain",
+        "Explain a search",
+        "How a search of the type was understood, how the database reads its page, and, where resource names one, why "
+        "that resource is or is not found. Besides resource it takes the parameters of the search, in the query or as "
+        "a form. For whoever operates this server: no SMART scope opens it.",
+        _READ,
+        "Parameters",
+        at_type=True,
+        at_instance=False,
+        inputs=(Input("resource", "string", "a resource of the type, such as Goal/g1"),),
+    ),
+    Operation(
         "meta",
         "Profiles, tags and security labels",
         "Gives the meta of a resource.",
@@ -151,6 +164,6 @@ def name(operation: Operation) -> str:
 def found(name_: str, type_: str, *, instance: bool) -> Operation | None:
     """The operation called by ``$name`` on a type or on an instance of it; None where there is none."""
     for item in OPERATIONS.values():
-        if name(item) == name_ and item.serves(type_) and (instance or item.at_type):
+        if name(item) == name_ and item.serves(type_) and (item.at_instance if instance else item.at_type):
             return item
     return None

@@ -28,7 +28,7 @@ _NAMES = {
     "update": "an update",
     "validate": "$validate",
     "plan-everything": "$everything",
-    **{kind: f"${kind}" for kind in ("everything", "as-of", "meta", "meta-add", "meta-delete")},
+    **{kind: f"${kind}" for kind in ("everything", "as-of", "explain", "meta", "meta-add", "meta-delete")},
     "audit-read": "a read",
     "audit-search": "a search for AuditEvents",
     "definition-read": "a read",

@@ -17,6 +17,7 @@ from fhirplan.interactions.create import create
 from fhirplan.interactions.definitions import definition_read, definition_search
 from fhirplan.interactions.delete import delete
 from fhirplan.interactions.everything import patient_everything, plan_everything
+from fhirplan.interactions.explain import explain
 from fhirplan.interactions.history import history_instance, history_system, history_type
 from fhirplan.interactions.meta import meta, meta_add, meta_delete
 from fhirplan.interactions.openapi import openapi
@@ -42,6 +43,7 @@ READS: Final[dict[str, Read]] = {
     "everything": patient_everything,
     "plan-everything": plan_everything,
     "as-of": as_of,
+    "explain": explain,
     "meta": meta,
     "audit-read": audit_read,
     "audit-search": audit_search,

@@ -29,6 +29,7 @@ Kind = Literal[
     "everything",
     "plan-everything",
     "as-of",
+    "explain",
     "meta",
     "meta-add",
     "meta-delete",

@@ -28,7 +28,8 @@ _KNOWN: Final = "fhirplan.request_id"
 _RETURN: Final = re.compile(r"\breturn\s*=\s*\"?(minimal|representation|OperationOutcome)\b")
 _LENIENT: Final = re.compile(r"\bhandling\s*=\s*\"?lenient\b")
 _NEED_BODY: Final = frozenset({"create", "update", "patch", "bundle"})
-_BODIES: Final = _NEED_BODY | set(OPERATIONS)
+# What explains a search takes the parameters of the search, in the same forms.
+_BODIES: Final = _NEED_BODY | (set(OPERATIONS) - {"explain"})
 
 
 def known_id(environ: dict[str, Any], services: Services) -> str:

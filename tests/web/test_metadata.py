@@ -157,6 +157,8 @@ def _called(api, type_, name, resource):
         if entry["resource"]["code"] == name and type_ in entry["resource"]["resource"]
     ]
     body = BODIES.get(name, resource)
+    if not definition["instance"]:
+        return api.get(f"{type_}/${name}?resource={type_}/x1").status_code
     if not definition["affectsState"] and name != "validate":
         return api.get(
             f"{type_}/x1/${name}?instant=2999-01-01".removesuffix("?instant=2999-01-01" * (name != "as-of"))
