@@ -113,6 +113,7 @@ def build_authority(services: Services) -> Authority:
         sealer(settings),
         services.signing or signing_keys(settings),
         KeySets(loopback=loopback),
+        KeySets(loopback=True, private=True),
         services.clock,
         services.new_id,
     )

@@ -16,6 +16,7 @@ from fhirplan.errors import MalformedRequest
 from fhirplan.sandbox import faults as script
 from fhirplan.sandbox.app import create_app
 from fhirplan.sandbox.authorize import LIFETIME, Gate
+from fhirplan.sandbox.desk import App, Desk
 from fhirplan.sandbox.faults import Faults
 from fhirplan.sandbox.loading import load_folder
 from fhirplan.sandbox.persona import Persona
@@ -56,6 +57,13 @@ from fhirplan.sandbox.server import Server
     help="A client that may ask for tokens, and the file or address of its public keys; with --require-auth.",
 )
 @click.option(
+    "--app",
+    "apps",
+    multiple=True,
+    metavar="ID=URL[,URL]",
+    help="A public app that people may open and sign in to: where it is sent back to and, second, where it is opened.",
+)
+@click.option(
     "--token-lifetime",
     type=click.IntRange(1, LIFETIME),
     default=LIFETIME,
@@ -77,6 +85,7 @@ def command(
     name: str,
     require_auth: bool,
     clients: tuple[str, ...],
+    apps: tuple[str, ...],
     token_lifetime: int,
     spec: str | None,
     seed: int | None,
@@ -91,7 +100,7 @@ def command(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
     store = _store(data)
-    server = _server(host, port, store, create_app(store, persona, gate, faults))
+    server = _server(host, port, store, create_app(store, persona, gate, faults, _desk(apps, gate, token_lifetime)))
     try:
         _load(store, folders)
         server.start()
@@ -100,6 +109,8 @@ def command(
             click.echo(f"Faults are drawn with --seed {faults.seed}.")
         if gate:
             click.echo(f"Tokens are given at {server.url}{persona.tokens_at} for {token_lifetime} seconds each.")
+        if apps:
+            click.echo(f"Charts open apps at {server.url}/launcher.")
         click.echo(f"Sandbox EHR at {server.url}/fhir (stop with Ctrl-C)")
         stopping.wait()
         server.stop()
@@ -112,6 +123,17 @@ def _store(data: Path | None) -> Store:
         return Store(data)
     except sqlite3.Error as error:
         raise click.ClickException(f"The data file {data} cannot be used: {error}.") from None
+
+
+def _desk(apps: tuple[str, ...], gate: Gate | None, lifetime: int) -> Desk | None:
+    known: dict[str, App] = {}
+    for item in apps:
+        client, _, addresses = item.partition("=")
+        redirect, _, launch = addresses.partition(",")
+        if not client or not redirect.startswith(("http://", "https://")):
+            raise click.BadParameter(f"{item!r} is not ID=REDIRECT_URL[,LAUNCH_URL].", param_hint="--app")
+        known[client] = App(client, (redirect,), launch)
+    return Desk(known, lifetime=lifetime, gate=gate) if known else None
 
 
 def _gate(persona: Persona, clients: tuple[str, ...], lifetime: int) -> Gate:

@@ -43,8 +43,13 @@ class Fetched:
     max_age: int | None
 
 
-def fetch(url: str, *, loopback: bool, seconds: float = SECONDS, most: int = MOST_BYTES) -> Fetched:
-    """The JSON object at ``url``; with ``loopback`` also plain http on this machine. Raises Unfetchable."""
+def fetch(
+    url: str, *, loopback: bool, private: bool = False, seconds: float = SECONDS, most: int = MOST_BYTES
+) -> Fetched:
+    """The JSON object at ``url``; with ``loopback`` also plain http on this machine. Raises Unfetchable.
+
+    ``private`` is for an address that whoever runs this server vouches for: it may lie in a private network.
+    """
     parts = urlsplit(url)
     host = parts.hostname or ""
     near = loopback and host in LOOPBACK_HOSTS
@@ -62,7 +67,7 @@ def fetch(url: str, *, loopback: bool, seconds: float = SECONDS, most: int = MOS
 
     def work() -> None:
         try:
-            pool = _pool(parts.scheme, host, _resolved(host, port, near=near), port, seconds)
+            pool = _pool(parts.scheme, host, _resolved(host, port, near=near, private=private), port, seconds)
             with pool:
                 said.put(_read(pool, path, named, seconds, most))
         except Unfetchable as error:
@@ -79,7 +84,7 @@ def fetch(url: str, *, loopback: bool, seconds: float = SECONDS, most: int = MOS
     return found
 
 
-def _resolved(host: str, port: int, *, near: bool) -> str:
+def _resolved(host: str, port: int, *, near: bool, private: bool) -> str:
     """One address of a host, all of whose addresses may be called."""
     try:
         found = {str(item[4][0]) for item in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)}
@@ -90,7 +95,8 @@ def _resolved(host: str, port: int, *, near: bool) -> str:
         mapped = getattr(address, "ipv4_mapped", None) or address
         if near and mapped.is_loopback:
             continue
-        if not mapped.is_global or mapped.is_multicast:
+        inside = mapped.is_private and not (mapped.is_loopback or mapped.is_link_local or mapped.is_unspecified)
+        if mapped.is_multicast or not (mapped.is_global or (private and inside)):
             raise Unfetchable("its host is inside a private network")
     return min(found, key=lambda text: (":" in text, text))
 

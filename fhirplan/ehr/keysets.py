@@ -33,10 +33,11 @@ class KeySets:
         self,
         *,
         loopback: bool,
+        private: bool = False,
         get: Callable[[str], Fetched] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._get = get or (lambda url: fetch(url, loopback=loopback))
+        self._get = get or (lambda url: fetch(url, loopback=loopback, private=private))
         self._clock = clock
         self._lock = threading.Lock()
         self._locks: dict[str, threading.Lock] = {}

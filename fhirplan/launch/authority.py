@@ -14,13 +14,17 @@ from fhirplan.store.signing import SigningKeys
 
 @dataclass(frozen=True, slots=True)
 class Authority:
-    """The parts; ``clock`` gives ms since 1970, ``new_id`` an id that nobody has."""
+    """The parts. ``key_sets`` are those of clients, ``ehr_keys`` those of EHRs.
+
+    ``clock`` gives ms since 1970, ``new_id`` an id that nobody has.
+    """
 
     settings: Settings
     database: Database
     sealer: Sealer
     keys: SigningKeys
     key_sets: KeySets
+    ehr_keys: KeySets
     clock: Callable[[], int]
     new_id: Callable[[], str]
 

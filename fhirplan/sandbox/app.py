@@ -17,6 +17,7 @@ from fhirplan.sandbox import bundle, door, instants, metadata, scopes
 from fhirplan.sandbox.admin import Log, blueprint, request_log
 from fhirplan.sandbox.authorize import Gate
 from fhirplan.sandbox.calls import Call, Pairs, Reply, asked
+from fhirplan.sandbox.desk import Desk
 from fhirplan.sandbox.faults import Faults, Occasion
 from fhirplan.sandbox.misfortune import Scene, Stage, play, refused
 from fhirplan.sandbox.persona import Persona
@@ -24,6 +25,7 @@ from fhirplan.sandbox.personas.open import OPEN
 from fhirplan.sandbox.refusals import NotAcceptable, UnsupportedMedia, WrongMethod
 from fhirplan.sandbox.resources import Store
 from fhirplan.sandbox.server import LOST
+from fhirplan.sandbox.sign_in import configuration, sign_in_door
 from fhirplan.sandbox.token_door import token_door, token_url
 
 FHIR_JSON: Final = "application/fhir+json"
@@ -36,25 +38,31 @@ _METHODS: Final = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH"]
 
 
 def create_app(
-    store: Store, persona: Persona = OPEN, gate: Gate | None = None, faults: Faults | None = None
+    store: Store,
+    persona: Persona = OPEN,
+    gate: Gate | None = None,
+    faults: Faults | None = None,
+    desk: Desk | None = None,
 ) -> flask.Flask:
     """The sandbox EHR over this store: FHIR at /fhir, and the admin door at /admin.
 
     ``persona`` is whose EHR it plays, ``gate`` asks for tokens (without one nobody needs any), ``faults`` is the
-    script of what goes wrong, which the admin door can change.
+    script of what goes wrong, which the admin door can change, ``desk`` signs people in and opens apps.
     """
     app = flask.Flask(__name__, static_folder=None)
     app.url_map.merge_slashes = app.url_map.redirect_defaults = False
     app.config["MAX_CONTENT_LENGTH"] = app.config["MAX_FORM_MEMORY_SIZE"] = MAX_BODY
     log, faults, stage = request_log(), faults or Faults(), Stage(store, persona, gate)
+    if desk:
+        app.register_blueprint(sign_in_door(store, desk))
 
     def fhir(path: str) -> flask.Response:
-        return _response(play(faults, stage, _scene(stage, path.strip("/"))))
+        return _response(play(faults, stage, _scene(stage, path.strip("/"), desk)))
 
     for rule, defaults in (("/fhir", {"path": ""}), ("/fhir/", {"path": ""}), ("/fhir/<path:path>", None)):
         app.add_url_rule(rule, "fhir", fhir, methods=_METHODS, defaults=defaults, provide_automatic_options=False)
-    if gate:
-        app.register_blueprint(token_door(stage, gate, faults))
+    if gate or desk:
+        app.register_blueprint(token_door(stage, gate, faults, desk))
     app.register_blueprint(blueprint(store, log, faults))
     app.register_error_handler(FhirplanError, lambda error: _response(refused(error)))
     app.register_error_handler(HTTPException, _http_error)
@@ -62,7 +70,7 @@ def create_app(
     return app
 
 
-def _scene(stage: Stage, path: str) -> Scene:
+def _scene(stage: Stage, path: str, desk: Desk | None) -> Scene:
     """This request, on its way to be answered or to go wrong."""
     request = flask.request
     method = "GET" if request.method == "HEAD" else request.method
@@ -70,7 +78,7 @@ def _scene(stage: Stage, path: str) -> Scene:
     paging = stage.persona.page in request.args
     return Scene(
         Occasion(method, path, bool(authorization), paging),
-        lambda: _answer(stage, method, path),
+        lambda: _answer(stage, method, path, desk),
         lambda: _targets(method, path),
         authorization,
     )
@@ -86,13 +94,14 @@ def _targets(method: str, path: str) -> list[str]:
         return []
 
 
-def _answer(stage: Stage, method: str, path: str) -> Reply:
+def _answer(stage: Stage, method: str, path: str, desk: Desk | None) -> Reply:
     """The one place through which every FHIR request goes; raises FhirplanError."""
     persona, gate = stage.persona, stage.gate
-    if path == ".well-known/smart-configuration" and gate:
+    if path == ".well-known/smart-configuration" and (gate or desk):
         _allow(method, "GET")
-        configuration = codec.dumps(gate.configuration(token_url(persona)))
-        return Reply(200, configuration, {"Content-Type": "application/json"})
+        host, tokens_at = flask.request.host_url.rstrip("/"), token_url(persona)
+        said = configuration(host, gate, tokens_at) if desk else gate.configuration(tokens_at) if gate else {}
+        return Reply(200, codec.dumps(said), {"Content-Type": "application/json"})
     if not _is_format_fine():
         if persona.silent_406:
             return Reply(406)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 from urllib.parse import parse_qsl
 
 import flask
@@ -10,6 +10,7 @@ import flask
 from fhirplan.fhir import codec
 from fhirplan.sandbox.authorize import Gate, TokenDenied
 from fhirplan.sandbox.calls import Reply
+from fhirplan.sandbox.desk import Desk
 from fhirplan.sandbox.faults import Faults, Occasion
 from fhirplan.sandbox.misfortune import Scene, Stage, play
 from fhirplan.sandbox.persona import Persona
@@ -24,7 +25,7 @@ def token_url(persona: Persona) -> str:
     return flask.request.host_url.rstrip("/") + persona.tokens_at
 
 
-def token_door(stage: Stage, gate: Gate, faults: Faults) -> flask.Blueprint:
+def token_door(stage: Stage, gate: Gate | None, faults: Faults, desk: Desk | None = None) -> flask.Blueprint:
     """The token endpoint; a fault's pattern names it by its path, as ``POST auth/token``."""
     endpoint = flask.Blueprint("token", __name__)
     path = stage.persona.tokens_at
@@ -32,19 +33,29 @@ def token_door(stage: Stage, gate: Gate, faults: Faults) -> flask.Blueprint:
     @endpoint.post(path)
     def token() -> flask.Response:
         occasion = Occasion("POST", path.lstrip("/"))
-        reply = play(faults, stage, Scene(occasion, lambda: _answer(gate, token_url(stage.persona)), list))
+        reply = play(faults, stage, Scene(occasion, lambda: _answer(gate, desk, token_url(stage.persona)), list))
         flask.request.environ[LOST] = reply.lost
         return flask.Response(reply.body, reply.status, {"Content-Type": "application/json", **reply.headers})
 
     return endpoint
 
 
-def _answer(gate: Gate, address: str) -> Reply:
+def _answer(gate: Gate | None, desk: Desk | None, address: str) -> Reply:
     try:
-        return Reply(200, codec.dumps(gate.token(_fields(), address)), _HEADERS)
+        return Reply(200, codec.dumps(_given(gate, desk, address)), _HEADERS)
     except TokenDenied as error:
         said = {"error": error.error, "error_description": error.text}
         return Reply(error.status, codec.dumps(said), _HEADERS)
+
+
+def _given(gate: Gate | None, desk: Desk | None, address: str) -> dict[str, Any]:
+    fields = _fields()
+    if desk is not None and dict(fields).get("grant_type") in ("authorization_code", "refresh_token"):
+        authorization = flask.request.headers.get("Authorization", "")
+        return desk.token(dict(fields), authorization, flask.request.host_url.rstrip("/"), address)
+    if gate is None:
+        raise TokenDenied("unsupported_grant_type", "Systems need no token here.")
+    return gate.token(fields, address)
 
 
 def _fields() -> tuple[tuple[str, str], ...]:

@@ -22,6 +22,11 @@ _UPDATE: Final = statement(
     .where(_s.sid == bindparam("sid_"))
     .values(body=bindparam("body"), renew_at=bindparam("renew_at"), patient=bindparam("patient"))
 )
+_CLAIM: Final = statement(
+    update(tables.launch_session)
+    .where(_s.sid == bindparam("sid_"), _s.renew_at == bindparam("seen"))
+    .values(renew_at=bindparam("until"))
+)
 _DELETE: Final = statement(delete(tables.launch_session).where(_s.sid == bindparam("sid_")))
 _SWEEP: Final = statement(delete(tables.launch_session).where(_s.expires < bindparam("now")))
 _ALL: Final = statement(select(_s.sid, _s.body))
@@ -85,6 +90,11 @@ def change(tx: Transaction, sealer: Sealer, session: Session) -> None:
     """Keeps a session's new tokens and patient."""
     body = sealer.seal(json.dumps(session.body).encode())
     tx.run(_UPDATE, sid_=session.sid, body=body, renew_at=session.renew_at, patient=session.patient)
+
+
+def claim_renewal(tx: Transaction, sid: str, seen: int, until: int) -> bool:
+    """Whether this caller is the one to renew what was due at ``seen``; nobody else is before ``until`` (ms)."""
+    return bool(tx.run(_CLAIM, sid_=sid, seen=seen, until=until))
 
 
 def end(tx: Transaction, sid: str) -> None:

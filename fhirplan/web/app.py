@@ -5,7 +5,7 @@ from __future__ import annotations
 import traceback
 from typing import Final
 
-from flask import Flask, Response, request
+from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 
 from fhirplan.assembly import build_authority, build_cds
@@ -14,15 +14,18 @@ from fhirplan.interactions.outcomes import failure, refusal, said
 from fhirplan.interactions.services import Services
 from fhirplan.interactions.values import Reply
 from fhirplan.telemetry import bind_request, log
+from fhirplan.web.apps import add_apps
 from fhirplan.web.auth import add_auth
 from fhirplan.web.cds import add_cds
 from fhirplan.web.chart import add_chart
 from fhirplan.web.fhir_api import add_fhir_api, base_urls
-from fhirplan.web.headers import require_loopback, secured
+from fhirplan.web.headers import policy, require_loopback, secured
 from fhirplan.web.health import add_health
+from fhirplan.web.launch import add_launch
 from fhirplan.web.metrics import add_metrics
 from fhirplan.web.requests import known_id
 from fhirplan.web.responses import FhirResponse, fhir_response
+from fhirplan.web.sessions import add_sessions
 
 _log: Final = log("web")
 
@@ -46,6 +49,9 @@ def create_app(services: Services) -> Flask:
     authority = build_authority(services)
     add_auth(app, authority)
     add_cds(app, services, *build_cds(services, authority.key_sets))
+    add_launch(app, authority)
+    add_apps(app, authority)
+    add_sessions(app, authority)
     add_health(app, services)
     add_metrics(app, services)
     add_chart(app, services)
@@ -64,6 +70,8 @@ def create_app(services: Services) -> Flask:
         if type(response) is FhirResponse:
             return response
         response.headers.setdefault("X-Request-Id", known_id(request.environ, services))
+        if "frame_ancestors" in g or "form_action" in g:
+            response.headers["Content-Security-Policy"] = policy(g.get("frame_ancestors", ()), g.get("form_action", ""))
         return secured(response, open_=open_)
 
     return app

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from flask import Response
 
 from fhirplan.errors import NotPermitted
 from fhirplan.settings import LOOPBACK_HOSTS
 
-POLICY: Final = (
+_POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
-    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'self'"
+    "connect-src 'self'; form-action 'self'{action}; base-uri 'none'; frame-ancestors {ancestors}"
 )
+POLICY: Final = _POLICY.format(action="", ancestors="'self'")
 # No answer of ours may stay in a browser's or a proxy's cache: almost all of them say something about a patient.
 SECURITY: Final = (
     ("Cache-Control", "no-store"),
@@ -22,6 +25,7 @@ SECURITY: Final = (
     ("Referrer-Policy", "no-referrer"),
     ("Content-Security-Policy", POLICY),
 )
+_SOURCE: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:(//[A-Za-z0-9.\-\[\]:]+)?")
 OPEN: Final = ("X-Fhirplan-Auth", "open")
 
 
@@ -32,6 +36,19 @@ def secured(response: Response, *, open_: bool) -> Response:
     if open_:
         response.headers.setdefault(*OPEN)
     return response
+
+
+def policy(ancestors: Sequence[str] | None, action: str) -> str:
+    """The Content-Security-Policy of a page that these web origins may frame besides our own; None: nobody may.
+
+    ``action`` is an address beyond ours that a form of the page leads to, by a redirect or at once; "" for none.
+    """
+    parts = urlsplit(action)
+    source = f"{parts.scheme}://{parts.netloc}" if parts.netloc else f"{parts.scheme}:" if parts.scheme else ""
+    # Nothing that would end the directive or the header gets in.
+    further = f" {source}" if _SOURCE.fullmatch(source) else ""
+    framing = "'none'" if ancestors is None else " ".join(["'self'", *(i for i in ancestors if _SOURCE.fullmatch(i))])
+    return _POLICY.format(action=further, ancestors=framing)
 
 
 def require_loopback(environ: Mapping[str, Any]) -> None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from flask import Request
 
-from fhirplan.access.decide import ANYBODY, Actor
+from fhirplan.access.decide import ANYBODY, Actor, Grant
+from fhirplan.access.scopes import parse
 from fhirplan.errors import NotAuthenticated
 from fhirplan.interactions.services import Services
 from fhirplan.settings import Connection
+from fhirplan.store.sessions import Session
+from fhirplan.web.sessions import SID, session_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,46 @@ class NoSession(NotAuthenticated):
 
 def viewer(request: Request, services: Services) -> Viewer:
     """Who sent this request to a page of the chart. Raises NoSession when nobody is known by it."""
-    if services.settings.auth == "open":
+    session = session_of(request)
+    if session is not None:
+        return _of_session(services, session)
+    if services.settings.auth == "open" and SID not in request.environ:
         return Viewer(ANYBODY, None, services.settings.default_connection)
     raise NoSession("Open the care plan from the patient's chart in your EHR.")
+
+
+def _of_session(services: Services, session: Session) -> Viewer:
+    """The person whom the EHR named. Raises NoSession where it is not known which charts they may see."""
+    connection = services.settings.connection(session.connection)
+    if connection is None:
+        raise NoSession("The connection of this session is no longer configured.")
+    kind, _, id_ = session.fhir_user.partition("/")
+    patient = session.patient or (id_ if kind == "Patient" else "")
+    if session.body["ehr_patient"] and not session.patient:
+        raise NoSession("This patient has not come here from the EHR yet. Open the care plan again in a minute.")
+    if not patient and kind not in _PROFESSIONALS:
+        raise NoSession("The EHR says neither which patient this is about nor that you work here.")
+    grant = Grant(
+        client="fhirplan",
+        # A professional's pages are held to one patient by ``Viewer.patient``; what these refer to is not.
+        scopes=parse("user/*.cruds" if kind in _PROFESSIONALS else "patient/*.cruds"),
+        issuer=str(session.body["iss"]),
+        subject=session.subject,
+        user=session.fhir_user,
+        patient=patient,
+        encounter=session.encounter,
+        user_patient=id_ if kind == "Patient" else "",
+        id=session.sid,
+        expires=session.expires / 1000,
+    )
+    context = session.body["context"]
+    return Viewer(
+        Actor(session.fhir_user or f"person {session.subject}", grant),
+        patient or None,
+        connection,
+        str(context["smart_style_url"]),
+        context["need_patient_banner"] is True,
+    )
+
+
+_PROFESSIONALS: Final = frozenset({"Practitioner", "PractitionerRole"})

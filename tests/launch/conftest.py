@@ -12,10 +12,15 @@ from joserfc import jwt
 from joserfc.jwk import ECKey, RSAKey
 
 from fhirplan import assembly, settings
+from fhirplan.sandbox.app import create_app as create_sandbox
+from fhirplan.sandbox.desk import App, Desk, Opening
+from fhirplan.sandbox.resources import Store
+from fhirplan.sandbox.server import Server as SandboxServer
 from fhirplan.store import clients
 from fhirplan.store.clients import Client
 from fhirplan.store.engine import Database
 from fhirplan.store.secrets import digest
+from fhirplan.sync.run import run_sync
 from fhirplan.web.app import create_app
 
 BASE = "http://127.0.0.1:8080"
@@ -130,3 +135,72 @@ def registered(keys):
         ),
         Client("key-app", "default", "A hospital", "key", app, jwks=jwks, redirect_uris=(REDIRECT,)),
     ]
+
+
+class Ehr:
+    """The sandbox over a socket, with our pages registered as an app, and a second one that is not."""
+
+    def __init__(self, desk, server):
+        self.desk, self.server = desk, server
+        self.url, self.iss = server.url, f"{server.url}/fhir"
+
+    def launch(self, patient="pat-1", user="Practitioner/nurse", **more):
+        return self.desk.open_chart(Opening(user, patient, **more))
+
+
+SECRET = "a very s:ecret/secret"
+PEOPLE = [
+    {"resourceType": "Practitioner", "id": "nurse", "name": [{"text": "Nora Nurse"}]},
+    {"resourceType": "Practitioner", "id": "other", "name": [{"text": "Otto Other"}]},
+    {"resourceType": "Patient", "id": "pat-1", "name": [{"text": "Paula One"}], "identifier": [{"value": "1"}]},
+    {"resourceType": "Patient", "id": "pat-2", "name": [{"text": "Peter Two"}], "identifier": [{"value": "2"}]},
+]
+
+
+@pytest.fixture
+def clock():
+    class Clock:
+        ahead = 0.0
+
+        def __call__(self):
+            return time.time() + self.ahead
+
+    return Clock()
+
+
+@pytest.fixture
+def ehr(tmp_path, keys, clock):
+    store = Store(None)
+    for resource in PEOPLE:
+        store.write("PUT", 201, resource["id"], resource)
+    back = f"{BASE}/auth/callback"
+    jwks = tmp_path / "ours.json"
+    jwks.write_text(json.dumps(keys.jwks))
+    desk = Desk(
+        {
+            "us": App("us", (back,), f"{BASE}/auth/launch"),
+            "us-secret": App("us-secret", (back,), secret=SECRET),
+            "us-key": App("us-key", (back,), keys=str(jwks)),
+        },
+        clock=clock,
+    )
+    server = SandboxServer("127.0.0.1", 0, create_sandbox(store, desk=desk))
+    server.start()
+    yield Ehr(desk, server)
+    server.stop()
+    store.close()
+
+
+@pytest.fixture
+def clinic(start, ehr):
+    """Makes a server of ours that is connected to the EHR and has pulled its people."""
+
+    def make(**given):
+        made = start(ehr_url=ehr.iss, launch_client_id="us", **given)
+        connection = made.services.settings.default_connection
+        sides = assembly.build_sync(made.services.settings, made.services, connection)
+        with sides.client:
+            run_sync(sides)
+        return made
+
+    return make

@@ -88,3 +88,20 @@ def test_settings_cannot_be_changed():
     with pytest.raises(dataclasses.FrozenInstanceError):
         load({}).auth = "open"
     assert all(item.metadata.get("meaning") for item in dataclasses.fields(Settings) if item.metadata)
+
+
+@pytest.mark.parametrize(
+    ("given", "key"),
+    [
+        ({"launch_auth": "client-secret-basic"}, "launch_client_secret"),
+        ({"launch_auth": "private-key-jwt"}, "ehr_private_key"),
+        ({"launch_issuers": "http://ehr.example.org/fhir"}, "launch_issuers"),
+        ({"launch_frame_ancestors": "https://*.example.org"}, "launch_frame_ancestors"),
+        ({"launch_frame_ancestors": "https://ehr.example.org/path"}, "launch_frame_ancestors"),
+        ({"token_seconds": "7200"}, "token_seconds"),
+    ],
+)
+def test_a_launch_that_could_not_be_safe_stops_the_start(given, key):
+    with pytest.raises(Misconfigured) as refused:
+        load({}, **given)
+    assert key in refused.value.text

@@ -1,0 +1,157 @@
+"""The pages where an app asks for access and a person allows or refuses it (RFC 6749 section 4.1, SMART 2.2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+from flask import Flask, Response, g, request, url_for
+from flask.typing import ResponseReturnValue
+
+from fhirplan.access.scopes import resource_scope
+from fhirplan.chart.people import human_name
+from fhirplan.launch import asking
+from fhirplan.launch.asking import Waiting
+from fhirplan.launch.authority import Authority
+from fhirplan.launch.begin import begin
+from fhirplan.launch.granting import needs_patient
+from fhirplan.launch.refusals import PageRefused
+from fhirplan.settings import LOOPBACK_HOSTS
+from fhirplan.store import patient_record, versions
+from fhirplan.store.secrets import new_secret
+from fhirplan.web.forms import fields, once
+from fhirplan.web.launch import guarded, page, sent
+from fhirplan.web.sessions import set_cookie
+
+REQUEST: Final = "__Host-fhirplan-app"
+_SECONDS: Final = 15 * 60
+_MOST_PATIENTS: Final = 100
+_ANYBODY: Final = "anybody"
+_LETTERS: Final = {"c": "create", "r": "read", "u": "change", "d": "delete", "s": "search"}
+_LEVELS: Final = {"patient": "of this patient only", "user": "of everybody whose records you may see"}
+_PLAIN: Final = {
+    "openid": "Know that it is you",
+    "fhirUser": "Know who you are in the records",
+    "profile": "Know who you are in the records",
+    "launch": "Know which chart it was opened from",
+    "launch/patient": "Know which patient this is about",
+    "launch/encounter": "Know which stay or visit this is about",
+    "online_access": "Go on while you are signed in",
+    "offline_access": "Go on when you are gone, until you or we end it",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """One scope on the page, in words."""
+
+    scope: str
+    text: str
+    about: str
+
+
+def add_apps(app: Flask, authority: Authority) -> None:
+    """Serves /auth/authorize and /auth/consent."""
+
+    def authorize() -> ResponseReturnValue:
+        given = once(request.query_string) if request.method == "GET" else fields(request)
+        binding = request.cookies.get(REQUEST, "") or new_secret()
+        secret = asking.ask(authority, given, binding)
+        known = asking.waiting(authority, secret, binding)
+        if authority.settings.auth == "open":
+            # Nobody is asked who they are on a server that is open to all, and the page says so.
+            secret = asking.signed_in(authority, secret, binding, _nobody(known))
+            answer = Response(status=303, headers={"Location": url_for("apps.consent", request=secret)})
+        else:
+            answer = _to_sign_in(authority, known, secret)
+        set_cookie(answer, REQUEST, binding, _SECONDS)
+        return answer
+
+    def consent() -> ResponseReturnValue:
+        secret, binding = request.args.get("request", ""), request.cookies.get(REQUEST, "")
+        known = asking.waiting(authority, secret, binding)
+        if not known.person:
+            raise PageRefused("Nobody has signed in for this request. Start again from the app.")
+        g.form_action = str(known.body["redirect"])
+        g.frame_ancestors = None
+        return Response(_page(authority, known, secret))
+
+    def answered() -> ResponseReturnValue:
+        form = request.form
+        secret, binding = form.get("request", ""), request.cookies.get(REQUEST, "")
+        _same_origin(authority)
+        g.form_action = str(asking.waiting(authority, secret, binding).body["redirect"])
+        if form.get("answer") != "allow":
+            return _back(asking.refuse(authority, secret, binding))
+        return _back(asking.allow(authority, secret, binding, form.getlist("scope"), form.get("patient", "")))
+
+    app.add_url_rule("/auth/authorize", "apps.authorize", guarded(authorize), methods=["GET", "POST"])
+    app.add_url_rule("/auth/consent", "apps.consent", guarded(consent), methods=["GET"])
+    app.add_url_rule("/auth/consent", "apps.answered", guarded(answered), methods=["POST"])
+
+
+def _to_sign_in(authority: Authority, known: Waiting, secret: str) -> Response:
+    picks = needs_patient(known.scopes) and not known.launched.get("patient")
+    scopes = "openid fhirUser launch/patient" if picks else "openid fhirUser"
+    goal = {"to": "consent", "request": secret, "cookie": REQUEST}
+    return sent(begin(authority, known.connection, known.connection.ehr_url, goal=goal, scopes=scopes))
+
+
+def _nobody(known: Waiting) -> dict[str, str]:
+    return {"subject": known.launched.get("subject") or _ANYBODY, "user": "", "patient": "", "encounter": ""}
+
+
+def _same_origin(authority: Authority) -> None:
+    """Raises PageRefused when another site posted this form.
+
+    The request's secret in the form, and the cookie that it is bound to, are what keeps others from posting it.
+    """
+    origin = request.headers.get("Origin", "")
+    own = (authority.base, f"{request.scheme}://{request.host}")
+    if request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin" or (origin and origin not in own):
+        raise PageRefused("This form was sent from another site.", status=403)
+
+
+def _back(url: str) -> Response:
+    return Response(status=303, headers={"Location": url, "Cache-Control": "no-store"})
+
+
+def _page(authority: Authority, known: Waiting, secret: str) -> str:
+    open_ = authority.settings.auth == "open"
+    about = known.launched.get("patient") or known.person.get("patient", "")
+    picks = open_ and not about and needs_patient(known.scopes)
+    return page(
+        "consent.html",
+        app=known.client.name,
+        where=urlsplit(str(known.body["redirect"])).hostname or str(known.body["redirect"]),
+        local=urlsplit(str(known.body["redirect"])).hostname in LOOPBACK_HOSTS,
+        lines=[_line(scope) for scope in known.scopes],
+        request_secret=secret,
+        open_server=open_,
+        patient=_named(authority, known.connection.name, about) if about else "",
+        patients=_patients(authority, known.connection.name) if picks else (),
+        missing=needs_patient(known.scopes) and not about and not picks,
+    )
+
+
+def _line(scope: str) -> _Line:
+    found = resource_scope(scope)
+    if found is None:
+        return _Line(scope, _PLAIN.get(scope, scope), "")
+    does = ", ".join(_LETTERS[letter] for letter in found.letters)
+    limits = ", ".join(f"{name} = {value}" for name, value in found.query)
+    about = _LEVELS[found.level] + (f"; only where {limits}" if limits else "")
+    return _Line(scope, f"{'All kinds of records' if found.type == '*' else found.type}: {does}", about)
+
+
+def _named(authority: Authority, connection: str, id_: str) -> str:
+    with authority.database.read() as tx:
+        found = versions.current(tx, connection, "Patient", id_)
+    return human_name(found.resource().get("name")) or id_ if found is not None and not found.deleted else id_
+
+
+def _patients(authority: Authority, connection: str) -> list[tuple[str, str]]:
+    with authority.database.read() as tx:
+        rows = patient_record.patients(tx, connection, after=0, count=_MOST_PATIENTS)
+    return [(row.id, human_name(row.resource().get("name")) or row.id) for row in rows]
