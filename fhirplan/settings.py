@@ -340,6 +340,8 @@ def _check_together(settings: Settings) -> None:
             f"auth: open lets everybody read every patient, so it is refused for base_url {settings.base_url}. "
             "Use smart, or a base_url on 127.0.0.1."
         )
+    if settings.token_seconds > 3600:
+        raise Misconfigured(f"token_seconds: {settings.token_seconds} is more than 3600, the most SMART allows.")
     try:
         ZoneInfo(settings.time_zone)
     except (KeyError, ValueError, OSError):
@@ -377,13 +379,38 @@ def _check_together(settings: Settings) -> None:
             for key in ("ehr_client_id", "ehr_private_key"):
                 if not getattr(connection, key):
                     raise Misconfigured(f"{where}{key}: ehr_auth is backend-services, so this is needed.")
+<<<<<<< HEAD
         if 0 < len(connection.ehr_notify_secret) < SHORTEST_SECRET:
             raise Misconfigured(
                 f"{where}ehr_notify_secret: it has fewer than {SHORTEST_SECRET} characters, so it can be guessed. "
                 "Make one with: openssl rand -hex 32"
             )
+=======
+        _check_launch(connection, where)
+>>>>>>> c546a9b (Check the settings of a launch at start; say what is new)
         if connection.ehr_auth == "bearer" and not connection.ehr_token:
             raise Misconfigured(f"{where}ehr_token: ehr_auth is bearer, so a token is needed.")
+
+
+def _check_launch(connection: Connection, where: str) -> None:
+    """Raises Misconfigured where our pages could not be opened from this EHR's charts as the settings say."""
+    from urllib.parse import urlsplit
+
+    if connection.launch_auth == "client-secret-basic" and not connection.launch_client_secret:
+        raise Misconfigured(f"{where}launch_client_secret: launch_auth is client-secret-basic, so this is needed.")
+    if connection.launch_auth == "private-key-jwt" and not connection.ehr_private_key:
+        raise Misconfigured(f"{where}ehr_private_key: launch_auth is private-key-jwt, so this is needed.")
+    for key, listed in (
+        ("launch_issuers", connection.launch_issuers),
+        ("launch_frame_ancestors", connection.launch_frame_ancestors),
+    ):
+        for item in listed:
+            parts = urlsplit(item)
+            near = parts.scheme == "http" and parts.hostname in LOOPBACK_HOSTS
+            if not parts.hostname or (parts.scheme != "https" and not near):
+                raise Misconfigured(f"{where}{key}: {item!r} is no https address.")
+            if key == "launch_frame_ancestors" and (parts.path.strip("/") or parts.query or "*" in item):
+                raise Misconfigured(f"{where}{key}: {item!r} is no origin such as https://ehr.example.org.")
 
 
 def _values(of: type[Connection | Settings], given: dict[str, Any], where: str) -> dict[str, Any]:
