@@ -379,15 +379,12 @@ def _check_together(settings: Settings) -> None:
             for key in ("ehr_client_id", "ehr_private_key"):
                 if not getattr(connection, key):
                     raise Misconfigured(f"{where}{key}: ehr_auth is backend-services, so this is needed.")
-<<<<<<< HEAD
         if 0 < len(connection.ehr_notify_secret) < SHORTEST_SECRET:
             raise Misconfigured(
                 f"{where}ehr_notify_secret: it has fewer than {SHORTEST_SECRET} characters, so it can be guessed. "
                 "Make one with: openssl rand -hex 32"
             )
-=======
         _check_launch(connection, where)
->>>>>>> c546a9b (Check the settings of a launch at start; say what is new)
         if connection.ehr_auth == "bearer" and not connection.ehr_token:
             raise Misconfigured(f"{where}ehr_token: ehr_auth is bearer, so a token is needed.")
 
