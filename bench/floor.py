@@ -14,7 +14,7 @@ FHIR_JSON = "application/fhir+json; charset=utf-8"
 
 
 def create_app(folder: Path) -> Flask:
-    """An application that answers ``/read`` and ``/search`` with the files of these names, and a POST with its body."""
+    """An application that answers ``/read`` and ``/search`` with files, and writes with their body."""
     app = Flask("floor")
     read, search = (folder / "read.json").read_bytes(), (folder / "search.json").read_bytes()
 
@@ -26,9 +26,10 @@ def create_app(folder: Path) -> Flask:
     def many() -> Response:
         return Response(search, 200, content_type=FHIR_JSON)
 
-    @app.post("/create")
-    def echo() -> Response:
-        return Response(request.get_data(), 201, content_type=FHIR_JSON)
+    @app.post("/echo")
+    @app.put("/echo/Task/<id_>")
+    def echo(id_: str = "") -> Response:
+        return Response(request.get_data(), 200 if id_ else 201, content_type=FHIR_JSON)
 
     return app
 

@@ -6,8 +6,13 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from servers import Server
 
 _UNITS = {"us": 0.001, "ms": 1.0, "s": 1000.0, "m": 60_000.0}
 
@@ -31,30 +36,33 @@ def available() -> bool:
     return shutil.which("wrk") is not None
 
 
-def run(url: str, script: Path, parent: int, *, seconds: int, connections: int) -> Speed:
-    """Loads ``url`` with the requests of a Lua script; ``parent`` is the process id of the server's master.
+def run(server: Server, script: Path, *, seconds: int, connections: int, part: int = 0) -> Speed:
+    """Loads a server with the requests of a Lua script, which is given the number ``part``.
 
     Raises WrongAnswers when any answer is no success.
     """
-    before = cpu(parent)
+    before = server.cpu()
     done = subprocess.run(
-        ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-s", str(script), url],
+        [
+            *("wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "60s", "--latency"),
+            *("-s", str(script), server.url, "--", str(part)),
+        ],
         check=True,
         capture_output=True,
         text=True,
-        timeout=seconds + 30,
+        timeout=seconds + 120,
     ).stdout
-    used = cpu(parent) - before
+    used = server.cpu() - before
     if "Non-2xx" in done or "Socket errors" in done:
-        raise WrongAnswers(f"{url} {script.stem}\n{done}")
+        raise WrongAnswers(f"{server.name} {script.stem}\n{done}")
     count = int(re.search(r"(\d+) requests in", done)[1])  # type: ignore[index]
     rate = float(re.search(r"Requests/sec:\s+([\d.]+)", done)[1])  # type: ignore[index]
-    return Speed(rate, _time(done, "50%"), _time(done, "99%"), used * 1000 / count)
+    return Speed(rate, _time(done, "50%"), _time(done, "99%"), used * 1000 / max(count, 1))
 
 
 def _time(text: str, percentile: str) -> float:
     found = re.search(rf"{percentile}\s+([\d.]+)(us|ms|s|m)\b", text)
-    assert found
+    assert found, text
     return float(found[1]) * _UNITS[found[2]]
 
 
@@ -64,10 +72,10 @@ def family(parent: int) -> list[int]:
     return [parent, *(int(child) for child in children)]
 
 
-def cpu(parent: int) -> float:
-    """Seconds of CPU that a server's processes have used so far."""
+def cpu(parent: int, others: Iterable[int] = ()) -> float:
+    """Seconds of CPU that a server's processes, and others that work for it, have used so far."""
     total = 0.0
-    for process in family(parent):
+    for process in [*family(parent), *others]:
         fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
         total += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
     return total

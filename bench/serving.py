@@ -1,32 +1,28 @@
-"""Reads, creates and searches over gunicorn, as shares of the floor in one run: ``python bench/serving.py``."""
+"""Measures the operations over HTTP beside the floor, PostgreSQL and peers, in turns: ``python bench/serving.py``."""
 
 from __future__ import annotations
 
 import argparse
 import contextlib
 import json
-import os
-import random
-import signal
-import socket
 import statistics
-import subprocess
-import sys
 import tempfile
-import time
-import urllib.request
-from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
+import filling
 import load
-import people
+import peers
+import servers
+import workload
+from servers import Server
 
-MARKS = {"read": 0.5, "create": 0.1, "search": 0.35}
-WORKERS, THREADS = 2, 2
-HERE = Path(__file__).resolve().parent
-SERVE = "from fhirplan.cli.main import main; main()"
+# The least share of the floor's requests a second, and the most that p99 may be of p50.
+MARKS = {"read": 0.6, "search": 0.5, "create": 0.2, "update": 0.15}
+# Times the best Python peer.
+AGAINST = {"read": 2.5, "search": 10.0, "create": 2.0, "update": 1.3, "transaction": 6.0}
+RESOURCES_A_SECOND, TAIL, MEMORY = 2500, 10.0, 150.0
+Measured = dict[str, dict[str, dict[str, float]]]
 
 
 def main() -> int:
@@ -37,207 +33,136 @@ def main() -> int:
         return 0
     with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
         folder = Path(name)
-        fill(folder, options.resources)
-        ours = stack.enter_context(_ours(folder, options.worker_class))
-        keep_answers(ours.url, folder)
-        floor = stack.enter_context(_floor(folder, options.worker_class))
-        measured = measure(ours, floor, _scripts(folder, options.resources), options)
-        memory = load.resident(ours.pid)
+        running = _started(stack, folder, options)
+        measured = measure(running, _scripts(running, folder, options), options)
+        memory = {item.name: load.resident(item.pid) for item in running if item.name.startswith("ours")}
     report(measured, memory, options)
-    return 0 if all(measured[name]["ratio"] >= mark for name, mark in MARKS.items()) else 1
+    if options.json:
+        options.json.write_text(json.dumps({"operations": measured, "memory": memory}, indent=2) + "\n")
+    return 0 if kept(measured, memory) else 1
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("operations", nargs="*", default=list(workload.OPERATIONS), help="some of them, else all")
     parser.add_argument("--resources", type=int, default=10_000)
     parser.add_argument("--seconds", type=int, default=3, help="of each measurement")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--connections", type=int, default=8)
-    parser.add_argument("--worker-class", default="gthread", choices=("gthread", "sync"))
+    parser.add_argument("--worker-class", default="gthread", choices=tuple(servers.WORKER_CLASSES))
+    parser.add_argument("--postgresql", action="store_true", help="our server on PostgreSQL too")
+    parser.add_argument("--peers", action="store_true", help="Python peers too, in an environment of their own")
     parser.add_argument("--json", type=Path, help="also write the results here")
     return parser.parse_args()
 
 
-def fill(folder: Path, count: int) -> None:
-    """Makes a database with that many resources."""
-    from fhirplan.store.commit import Change, Origin, commit
-    from fhirplan.store.engine import Database
-
-    database = Database.open(f"sqlite:///{folder / 'bench.db'}")
-    database.migrate()
-    origin = Origin(actor="bench", request_id="bench", source="api", push=False)
-    made = list(people.resources(count // people.PER_PATIENT))
-    for start in range(0, len(made), 1000):
-        changes = [Change("create", item["resourceType"], item["id"], item) for item in made[start : start + 1000]]
-        with database.write() as tx:
-            commit(tx, "default", changes, now=time.time_ns() // 1_000_000, origin=origin)
-    database.close()
-
-
-class Server:
-    """A running gunicorn: where it answers and its master's process id."""
-
-    def __init__(self, url: str, pid: int) -> None:
-        self.url, self.pid = url, pid
+def _started(stack: contextlib.ExitStack, folder: Path, options: argparse.Namespace) -> list[Server]:
+    count, worker_class = options.resources, options.worker_class
+    url = f"sqlite:///{folder / 'bench.db'}"
+    filling.fill(url, count)
+    mine = stack.enter_context(servers.ours("ours", url, folder, worker_class))
+    keep_answers(mine, folder)
+    running = [stack.enter_context(servers.floor(folder, worker_class)), mine]
+    if options.postgresql:
+        missing = filling.has_postgresql()
+        if missing:
+            print(f"PostgreSQL is left out: {missing}")
+        else:
+            other = stack.enter_context(filling.postgresql(count))
+            running.append(stack.enter_context(servers.ours("ours, PG", other, folder, worker_class)))
+    if options.peers:
+        running += peers.started(stack, folder, count)
+    return running
 
 
-@contextlib.contextmanager
-def _ours(folder: Path, worker_class: str) -> Iterator[Server]:
-    environment = {
-        "FHIRPLAN_DATABASE_URL": f"sqlite:///{folder / 'bench.db'}",
-        "FHIRPLAN_DATA_DIR": str(folder),
-        "FHIRPLAN_AUTH": "open",
-        "FHIRPLAN_VALIDATION": "base",
-        "FHIRPLAN_LOG_LEVEL": "warning",
-        "PYTHONPATH": str(HERE.parent),
-    }
-    with _gunicorn("wsgi:app", environment, worker_class, "/healthz") as server:
-        yield server
-
-
-@contextlib.contextmanager
-def _floor(folder: Path, worker_class: str) -> Iterator[Server]:
-    environment = {"FLOOR_FOLDER": str(folder), "PYTHONPATH": str(HERE)}
-    with _gunicorn("floor:app", environment, worker_class, "/search") as server:
-        yield server
-
-
-@contextlib.contextmanager
-def _gunicorn(app: str, environment: dict[str, str], worker_class: str, ready: str) -> Iterator[Server]:
-    port = _free_port()
-    threads = ["--threads", str(THREADS)] if worker_class != "sync" else []
-    process = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "gunicorn", "--preload", "--no-control-socket", "--log-level", "warning"),
-            *("--workers", str(WORKERS), "--worker-class", worker_class, *threads),
-            *("--bind", f"127.0.0.1:{port}", app),
-        ],
-        env={**os.environ, **environment},
-    )
-    try:
-        server = Server(f"http://127.0.0.1:{port}", process.pid)
-        _wait(server.url + ready, process)
-        yield server
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(timeout=30)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _wait(url: str, process: subprocess.Popen[bytes]) -> None:
-    for _ in range(150):
-        if process.poll() is not None:
-            raise SystemExit(f"the server for {url} ended with {process.returncode}")
-        with contextlib.suppress(OSError):
-            urllib.request.urlopen(url, timeout=2).close()
-            return
-        time.sleep(0.1)
-    raise SystemExit(f"{url} does not answer")
-
-
-def _get(url: str) -> bytes:
-    with urllib.request.urlopen(url, timeout=10) as answer:
-        return bytes(answer.read())
-
-
-def keep_answers(url: str, folder: Path) -> None:
+def keep_answers(server: Server, folder: Path) -> None:
     """Keeps the answers that the floor gives, after a look at whether they are right."""
-    read = _get(f"{url}/fhir/CarePlan/p1-plan")
-    search = _get(f"{url}/fhir/{_search(1)}")
+    read = servers.get(f"{server.url}/fhir/CarePlan/p1-plan")
+    found = servers.get(f"{server.url}/fhir/{workload.search(1)}")
     assert json.loads(read)["id"] == "p1-plan"
-    found = json.loads(search)
-    assert len(found["entry"]) == people.OPEN_TASKS, found
-    assert {entry["resource"]["for"]["reference"] for entry in found["entry"]} == {"Patient/p1"}
+    entries = json.loads(found)["entry"]
+    assert len(entries) == workload.FOUND, entries
+    assert {"Goal", "CareTeam", "Task", "CarePlan"} == {entry["resource"]["resourceType"] for entry in entries}
     (folder / "read.json").write_bytes(read)
-    (folder / "search.json").write_bytes(search)
+    (folder / "search.json").write_bytes(found)
 
 
-def _search(patient: int) -> str:
-    return f"Task?patient=Patient/p{patient}&status=accepted&_count=20"
-
-
-def _scripts(folder: Path, resources: int) -> dict[str, dict[str, Path]]:
-    """The Lua scripts of wrk: for each operation one for us and one for the floor, over the same addresses."""
-    chance = random.Random(11)
-    chosen = [chance.randrange(resources // people.PER_PATIENT) for _ in range(500)]
-    body = json.dumps({key: value for key, value in people.task("new", "p1").items() if key != "id"})
-    paths = {
-        "read": ([f"/fhir/CarePlan/p{n}-plan" for n in chosen], [f"/read/p{n}-plan" for n in chosen]),
-        "search": ([f"/fhir/{_search(n)}" for n in chosen], [f"/search?patient=p{n}" for n in chosen]),
-    }
-    made: dict[str, dict[str, Path]] = {}
-    for name, (ours, floor) in paths.items():
-        made[name] = {"ours": folder / f"{name}-ours.lua", "floor": folder / f"{name}-floor.lua"}
-        made[name]["ours"].write_text(_gets(ours))
-        made[name]["floor"].write_text(_gets(floor))
-    made["create"] = {"ours": folder / "create-ours.lua", "floor": folder / "create-floor.lua"}
-    made["create"]["ours"].write_text(_post("/fhir/Task", body))
-    made["create"]["floor"].write_text(_post("/create", body))
+def _scripts(running: list[Server], folder: Path, options: argparse.Namespace) -> dict[tuple[str, str], Path]:
+    made: dict[tuple[str, str], Path] = {}
+    for operation in options.operations:
+        for server in running:
+            if operation in peers.cannot(server.name):
+                continue
+            if server.name == "floor":
+                text = workload.floor(operation, options.resources)
+            else:
+                text = workload.script(operation, server.base, options.resources, *peers.includes(server.name))
+            made[operation, server.name] = workload.write(folder, server.name.replace(", ", "-"), operation, text)
     return made
 
 
-def _gets(paths: list[str]) -> str:
-    listed = ",".join(json.dumps(path) for path in paths)
-    return (
-        f"local paths = {{{listed}}}\nlocal made, next = {{}}, 0\n"
-        "init = function(args) for i, path in ipairs(paths) do made[i] = wrk.format('GET', path) end end\n"
-        "request = function() next = next % #made + 1; return made[next] end\n"
-    )
-
-
-def _post(path: str, body: str) -> str:
-    return (
-        f"wrk.method = 'POST'\nwrk.path = '{path}'\nwrk.body = {json.dumps(body)}\n"
-        "wrk.headers['Content-Type'] = 'application/fhir+json'\n"
-    )
-
-
-def measure(
-    ours: Server, floor: Server, scripts: dict[str, dict[str, Path]], options: argparse.Namespace
-) -> dict[str, dict[str, Any]]:
-    """The median speeds of both servers for each operation, loaded in turns."""
-    given = {"seconds": options.seconds, "connections": options.connections}
-    both = {"ours": ours, "floor": floor}
-    measured: dict[str, dict[str, Any]] = {}
-    for name, script in scripts.items():
-        load.run(ours.url, script["ours"], ours.pid, seconds=1, connections=options.connections)
-        rounds = [
-            tuple(load.run(server.url, script[who], server.pid, **given) for who, server in both.items())
-            for _ in range(options.rounds)
-        ]
-        mine, least = ([asdict(pair[side]) for pair in rounds] for side in (0, 1))
-        middle = [{key: statistics.median(one[key] for one in side) for key in side[0]} for side in (mine, least)]
-        measured[name] = {
-            "ours": middle[0],
-            "floor": middle[1],
-            "ratio": statistics.median(a.rate / b.rate for a, b in rounds),
-            "cpu_ratio": statistics.median(b.cpu / a.cpu for a, b in rounds),
+def measure(running: list[Server], scripts: dict[tuple[str, str], Path], options: argparse.Namespace) -> Measured:
+    """The median speeds of all servers for each operation, loaded in turns, after a turn that does not count."""
+    given = {"connections": options.connections}
+    measured: Measured = {}
+    for operation in options.operations:
+        found: dict[str, list[dict[str, float]]] = {}
+        for part in range(options.rounds + 1):
+            for server in running:
+                path = scripts.get((operation, server.name))
+                if path is None:
+                    continue
+                seconds = options.seconds if part else 1
+                speed = load.run(server, path, seconds=seconds, part=part, **given)
+                if part:
+                    found.setdefault(server.name, []).append(asdict(speed))
+        measured[operation] = {
+            name: {key: statistics.median(one[key] for one in rounds) for key in rounds[0]}
+            for name, rounds in found.items()
         }
+        print(f"  {operation} measured", flush=True)
     return measured
 
 
-def report(measured: dict[str, dict[str, Any]], memory: float, options: argparse.Namespace) -> None:
-    """Prints the table, and keeps the numbers where asked."""
+def report(measured: Measured, memory: dict[str, float], options: argparse.Namespace) -> None:
+    """Prints the table."""
     print(
-        f"HTTP, gunicorn {options.worker_class} x {WORKERS}, {options.connections} connections, "
-        f"{options.resources} resources in SQLite; floor = bare Flask with the same bytes"
+        f"HTTP, gunicorn {options.worker_class} x {servers.WORKERS}, {options.connections} connections, "
+        f"{options.resources} resources; floor = bare Flask with the same bytes; share = of its requests/s"
     )
-    head = ("", "floor/s", "ours/s", "share", "mark", "CPU share", "ms CPU", "p50 ms", "p99 ms")
-    print(("{:8}" + "{:>10}" * 8).format(*head))
-    for name, row in measured.items():
-        ours = row["ours"]
-        print(
-            f"{name:8}{row['floor']['rate']:>10.0f}{ours['rate']:>10.0f}{row['ratio']:>10.2f}{MARKS[name]:>10.2f}"
-            f"{row['cpu_ratio']:>10.2f}{ours['cpu']:>10.2f}{ours['p50']:>10.1f}{ours['p99']:>10.1f}"
-        )
-    print(f"largest worker: {memory:.0f} MiB resident")
-    if options.json:
-        options.json.write_text(json.dumps({"operations": measured, "memory": memory}, indent=2) + "\n")
+    head = ("", "", "requests/s", "share", "goal", "CPU share", "ms CPU", "p50 ms", "p99 ms", "ours is", "goal")
+    print(("{:12}{:14}" + "{:>11}" * 9).format(*head))
+    for operation, row in measured.items():
+        least, mine = row["floor"], row["ours"]
+        for name, one in row.items():
+            is_peer = name not in ("floor", "ours", "ours, PG")
+            cells = [
+                f"{one['rate']:.0f}",
+                "" if name == "floor" else f"{one['rate'] / least['rate']:.2f}",
+                f"{MARKS[operation]:.2f}" if name == "ours" and operation in MARKS else "",
+                "" if name == "floor" else f"{least['cpu'] / one['cpu']:.2f}",
+                *(f"{one[key]:.{digits}f}" for key, digits in (("cpu", 2), ("p50", 1), ("p99", 1))),
+                f"{mine['rate'] / one['rate']:.1f} x" if is_peer else "",
+                f"{AGAINST[operation]:.1f} x" if is_peer else "",
+            ]
+            print(f"{operation:12}{name:14}" + "".join(f"{cell:>11}" for cell in cells))
+    if "transaction" in measured:
+        each = measured["transaction"]["ours"]["rate"] * workload.ENTRIES
+        print(f"transactions store {each:.0f} resources a second (goal {RESOURCES_A_SECOND})")
+    for name, size in memory.items():
+        print(f"largest worker ({name}): {size:.0f} MiB resident (goal below {MEMORY:.0f})")
+
+
+def kept(measured: Measured, memory: dict[str, float]) -> bool:
+    """Whether our server on SQLite met its marks."""
+    mine = {operation: row["ours"] for operation, row in measured.items()}
+    enough = all(
+        one["rate"] >= MARKS.get(operation, 0.0) * measured[operation]["floor"]["rate"]
+        and one["p99"] < TAIL * one["p50"]
+        for operation, one in mine.items()
+    )
+    many = "transaction" not in mine or mine["transaction"]["rate"] * workload.ENTRIES >= RESOURCES_A_SECOND
+    return enough and many and memory["ours"] < MEMORY
 
 
 if __name__ == "__main__":

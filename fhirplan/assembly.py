@@ -41,7 +41,7 @@ def build(settings: Settings) -> Services:
 
     Raises Misconfigured when the database's url, a package or a profile named in the settings cannot be used.
     """
-    database = Database.open(settings.database)
+    database = Database.open(settings.database, settings.database_connections)
     keys = signing_keys(settings)
     services = Services(
         database=database,

@@ -160,6 +160,9 @@ class Settings:
     database_url: str = _setting(
         "", "where the database is; empty: SQLite in data_dir", accepted="sqlite:///FILE or postgresql://…"
     )
+    database_connections: int = _setting(
+        8, "most connections to PostgreSQL of each of our processes; SQLite has one per thread", minimum=1
+    )
     base_url: str = _setting("http://127.0.0.1:8080", "how callers reach this server, without a path", accepted="a URL")
     auth: str = _setting(
         "smart",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fhirplan.errors import MultipleMatches
 from fhirplan.interactions.incoming import accepted
-from fhirplan.interactions.matching import matches
+from fhirplan.interactions.matching import hold, matches
 from fhirplan.interactions.parameters import refuse_parameters
 from fhirplan.interactions.services import Services
 from fhirplan.interactions.values import Interaction, Reply
@@ -36,6 +36,7 @@ def existing(services: Services, tx: Transaction, interaction: Interaction) -> V
     """The one resource that If-None-Exist describes, or None; raises InvalidSearch, MultipleMatches."""
     if not interaction.if_none_exist:
         return None
+    hold(services, tx, [interaction])
     found = matches(services, tx, interaction, interaction.type, interaction.if_none_exist)
     if len(found) > 1:
         raise MultipleMatches(

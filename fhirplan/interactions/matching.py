@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import hashlib
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from urllib.parse import parse_qsl
 
@@ -22,6 +23,26 @@ from fhirplan.store.versions import Version
 
 ENOUGH = 3
 """How many matches are looked for: one is right, and the first others tell what is wrong."""
+
+
+def hold(services: Services, tx: Transaction, asked: Iterable[Interaction]) -> None:
+    """Waits until no other write is under way that depends on the same conditions as these creates and updates.
+
+    Of several that find nothing, so one creates it and the others find that. Writes without a condition, or with
+    another one, go on meanwhile. Raises InvalidSearch.
+    """
+    if tx.dialect == "sqlite":
+        return
+    for what in sorted({_meaning(services, item) for item in asked}):
+        tx.alone(what)
+
+
+def _meaning(services: Services, asked: Interaction) -> str:
+    """The same for two conditions that ask for the same, however they are spelled; nobody can read a value in it."""
+    pairs = _pairs(asked.type, asked.if_none_exist) if asked.kind == "create" else asked.parameters
+    conditions = sorted(repr(item) for item in _criteria(services, asked, asked.type, pairs).conditions)
+    digest = hashlib.sha256("\n".join(conditions).encode()).hexdigest()
+    return f"{asked.connection}/{asked.type}/{digest}"
 
 
 def matches(services: Services, tx: Transaction, asked: Interaction, type_: str, text: str) -> list[Version]:

@@ -7,11 +7,20 @@ reference such as ``Patient?identifier=x``), which must hold at the moment of th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Final
 
 from fhirplan.access.decide import decide
-from fhirplan.errors import FhirplanError, InvalidResource, Issue, MalformedRequest, MultipleMatches, NotSupported
+from fhirplan.errors import (
+    FhirplanError,
+    InvalidResource,
+    InvalidSearch,
+    Issue,
+    MalformedRequest,
+    MultipleMatches,
+    NotSupported,
+)
 from fhirplan.fhir.bundle import responses
 from fhirplan.fhir.codec import Resource
 from fhirplan.interactions.auditing import note
@@ -21,7 +30,7 @@ from fhirplan.interactions.create import existing
 from fhirplan.interactions.entries import METHODS, Entry, at_entry, entry, listed, located
 from fhirplan.interactions.incoming import checked, fits_address, refusing
 from fhirplan.interactions.linking import conditional, linked, may_have_conditional
-from fhirplan.interactions.matching import chosen, described, matches
+from fhirplan.interactions.matching import chosen, described, hold, matches
 from fhirplan.interactions.parameters import refuse_parameters
 from fhirplan.interactions.patch import parsed_patch, patched_version, prepared
 from fhirplan.interactions.provenances import refuse_made
@@ -76,6 +85,7 @@ def transaction(services: Services, interaction: Interaction, bundle: Resource, 
     maybe = may_have_conditional(interaction.body)
     if any(_has_condition(item, maybe) for item in entries):
         with services.database.write() as tx:
+            _hold(services, tx, entries)
             done = _apply(services, tx, interaction, entries, _plan(services, tx, entries), reads)
     else:
         planned = _plan(services, None, entries)
@@ -124,6 +134,18 @@ def _refuse_overlap(entries: Iterable[Entry]) -> None:
                 )
             if name:
                 seen[name] = item.index
+
+
+def _hold(services: Services, tx: Transaction, entries: Iterable[Entry]) -> None:
+    """As ``hold``, for all entries at once and so in one order: two transactions never wait for each other."""
+    asked = [item.interaction for item in entries if item.interaction.if_none_exist or _by_query(item)]
+    # What cannot be read is told by the entry that has it, which comes later.
+    with suppress(InvalidSearch):
+        hold(services, tx, asked)
+
+
+def _by_query(item: Entry) -> bool:
+    return item.interaction.kind == "update" and not item.interaction.id
 
 
 def _has_condition(item: Entry, maybe: bool) -> bool:

@@ -8,7 +8,7 @@ from fhirplan.errors import Issue, MalformedRequest
 from fhirplan.fhir.reference import ID
 from fhirplan.interactions.conditions import required
 from fhirplan.interactions.incoming import accepted
-from fhirplan.interactions.matching import chosen
+from fhirplan.interactions.matching import chosen, hold
 from fhirplan.interactions.outcomes import StaleVersion
 from fhirplan.interactions.parameters import refuse_parameters
 from fhirplan.interactions.provenances import refuse_made
@@ -37,6 +37,7 @@ def update(services: Services, interaction: Interaction) -> Reply:
             before = updated(services, tx, interaction, interaction.id)
             meant, id_, unused = interaction, interaction.id, False
         else:
+            hold(services, tx, [interaction])
             before = chosen(services, tx, interaction)
             id_, unused = meant_id(services, tx, interaction, before, incoming.resource.get("id"))
             meant = replace(interaction, id=id_)

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import atexit
 import os
-import sqlite3
 import threading
+import time
 from collections import deque
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from sqlalchemy import bindparam, select
 
-from fhirplan.errors import Misconfigured
 from fhirplan.store import tables
 from fhirplan.store.engine import Database, Transaction, statement
 from fhirplan.store.statements import insertion
+from fhirplan.telemetry import log
 
 # AuditEvent.action of R4: create, read, update, delete, execute (searches and operations).
 Action = Literal["C", "R", "U", "D", "E"]
 
+_log: Final = log("store")
 INSERT: Final = insertion(tables.audit, without=("aid",))
 
 
@@ -148,30 +149,36 @@ class Accesses:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        # What may be over when it is tried again.
+        self._kinds = database.failures
         self._waiting: deque[dict[str, object]] = deque()
-        self._timer: threading.Timer | None = None
+        self._due = threading.Event()
         self._pid = 0
 
     def note(self, values: dict[str, object]) -> None:
         """Takes an ``entry`` to be kept within ``DELAY``; its patient is looked up then, where it has none."""
         self._waiting.append(values)
-        if self._timer is None or self._pid != os.getpid():
+        if self._pid != os.getpid():
             self._start()
+        self._due.set()
 
     def _start(self) -> None:
-        if self._pid != os.getpid():
-            # What a parent process noted is the parent's to keep.
-            last = self._waiting[-1]
-            self._waiting = deque((last,))
-            self._pid = os.getpid()
-            atexit.register(self.keep)
-        self._timer = threading.Timer(DELAY, self.keep)
-        self._timer.daemon = True
-        self._timer.start()
+        # What a parent process noted is the parent's to keep.
+        last = self._waiting[-1]
+        self._waiting = deque((last,))
+        self._due = threading.Event()
+        self._pid = os.getpid()
+        atexit.register(self.keep)
+        threading.Thread(target=self._run, name="audit", daemon=True).start()
+
+    def _run(self) -> None:
+        while self._due.wait():
+            time.sleep(DELAY)
+            self._due.clear()
+            self.keep()
 
     def keep(self) -> None:
         """Keeps all that was noted so far; what the database does not take now waits for the next time."""
-        self._timer = None
         taken = []
         while self._waiting:
             taken.append(self._waiting.popleft())
@@ -180,7 +187,8 @@ class Accesses:
         try:
             with self._database.write() as tx:
                 tx.many(INSERT, self._known(tx, taken))
-        except (sqlite3.Error, OSError, Misconfigured):
+        except self._kinds as error:
+            _log.warning("accesses wait to be kept", count=len(taken), error=type(error).__qualname__)
             if len(self._waiting) < _MOST:
                 self._waiting.extendleft(reversed(taken))
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Final, Literal
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import bindparam, select, text, update
 
 from fhirplan.catalog import CATALOG, ResourceSpec
 from fhirplan.errors import Gone, NotFound, NotSupported, VersionMismatch
@@ -80,14 +80,21 @@ _STORED: Final = statement(
         tables.resource.c.id == bindparam("id"),
     )
 )
+# Only on PostgreSQL.
+_NAMED: Final = "unnest(CAST(:types AS text[]), CAST(:ids AS text[])) AS named (type, id)"
 _LOCK: Final = statement(
-    select(tables.resource.c.rid)
-    .where(
-        tables.resource.c.connection == bindparam("connection"),
-        tables.resource.c.type == bindparam("type"),
-        tables.resource.c.id == bindparam("id"),
+    text(
+        f"SELECT resource.rid FROM {_NAMED} JOIN resource ON resource.connection = :connection "  # noqa: S608
+        "AND resource.type = named.type AND resource.id = named.id "
+        "ORDER BY resource.type, resource.id FOR UPDATE OF resource"
     )
-    .with_for_update()
+)
+_ALL_STORED: Final = statement(
+    text(
+        "SELECT resource.type, resource.id, resource.rid, resource.version, resource.updated, resource.deleted, "  # noqa: S608
+        f"version.method, version.body FROM {_NAMED} JOIN resource ON resource.connection = :connection "
+        "AND resource.type = named.type AND resource.id = named.id JOIN version ON version.vid = resource.vid"
+    )
 )
 _NEW_RESOURCE: Final = insertion(tables.resource)
 _MOVED: Final = statement(
@@ -125,7 +132,11 @@ def commit(
     made: list[Version] = []
     _lock(work, changes)
     for batch in _batches(changes):
-        made.extend(_commit_batch(work, [_planned(work, change, _spec(catalog, change.type)) for change in batch]))
+        found = _stored(work, batch)
+        plans = [
+            _planned(work, change, _spec(catalog, change.type), row) for change, row in zip(batch, found, strict=True)
+        ]
+        made.extend(_commit_batch(work, plans))
     return made
 
 
@@ -186,13 +197,25 @@ class _Plan:
 def _lock(work: _Work, changes: Sequence[Change]) -> None:
     """On PostgreSQL, makes others wait who change the same; in one order, so that nobody waits in a circle."""
     if work.tx.dialect == "postgresql":
-        for type_, id_ in sorted({(change.type, change.id) for change in changes}):
-            work.tx.one(_LOCK, connection=work.connection, type=type_, id=id_)
+        names = sorted({(change.type, change.id) for change in changes})
+        work.tx.all(
+            _LOCK, connection=work.connection, types=[name[0] for name in names], ids=[name[1] for name in names]
+        )
 
 
-def _planned(work: _Work, change: Change, spec: ResourceSpec) -> _Plan:
-    row = work.tx.one(_STORED, connection=work.connection, type=change.type, id=change.id)
-    stored = _Stored(*row) if row is not None else None
+def _stored(work: _Work, changes: Sequence[Change]) -> list[_Stored | None]:
+    """What is stored of each change's resource; on PostgreSQL asked for all at once."""
+    named = {"connection": work.connection}
+    if work.tx.dialect == "postgresql":
+        asked = {"types": [item.type for item in changes], "ids": [item.id for item in changes]}
+        rows = work.tx.all(_ALL_STORED, **named, **asked)
+        found = {(row[0], row[1]): _Stored(*row[2:]) for row in rows}
+        return [found.get((change.type, change.id)) for change in changes]
+    one = (work.tx.one(_STORED, **named, type=change.type, id=change.id) for change in changes)
+    return [_Stored(*row) if row is not None else None for row in one]
+
+
+def _planned(work: _Work, change: Change, spec: ResourceSpec, stored: _Stored | None) -> _Plan:
     _check(change, stored)
     old = resource_of(stored.body) if stored is not None and stored.body is not None else None
     version, updated = (stored.version + 1, max(work.now, stored.updated)) if stored is not None else (1, work.now)
@@ -302,12 +325,13 @@ class _Rows:
         )
 
     def write(self, tx: Transaction) -> None:
-        tx.many(_NEW_VERSION, self._versions)
-        tx.many(_NEW_RESOURCE, self._new)
-        tx.many(_MOVED, self._moved)
-        self._index.write()
-        tx.many(_NEW_OUTBOX, self._outbox)
-        tx.many(audit.INSERT, self._audit)
+        with tx.together():
+            tx.many(_NEW_VERSION, self._versions)
+            tx.many(_NEW_RESOURCE, self._new)
+            tx.many(_MOVED, self._moved)
+            self._index.write()
+            tx.many(_NEW_OUTBOX, self._outbox)
+            tx.many(audit.INSERT, self._audit)
 
 
 def _patient_of(plan: _Plan, base: str) -> str:

@@ -1,19 +1,20 @@
-"""Opens the database and runs transactions on it: kept connections per thread, one writer at a time on SQLite."""
+"""Opens the database and runs transactions on it: kept or pooled connections, one writer at a time on SQLite."""
 
 from __future__ import annotations
 
 import os
+import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, cast
 
 from sqlalchemy import Column
 
-from fhirplan.errors import Misconfigured, VersionMismatch
+from fhirplan.errors import FhirplanError, Misconfigured, VersionMismatch
 from fhirplan.store import schema, sqlite
-from fhirplan.store.checkpointing import Checkpointing
 from fhirplan.store.statements import DialectName, Statement, statement
+from fhirplan.store.upkeep import Upkeep
 
 __all__ = ["Database", "Row", "Statement", "Transaction", "statement"]
 
@@ -23,7 +24,7 @@ Row = tuple[Any, ...]
 class Transaction:
     """Runs statements inside one transaction; given by ``Database.read`` and ``Database.write``."""
 
-    __slots__ = ("_after", "_driver", "database", "dialect", "notes", "writing")
+    __slots__ = ("_after", "_driver", "changed", "database", "dialect", "notes", "writing")
 
     def __init__(self, database: Database, driver: Any, *, writing: bool) -> None:
         self.database: Final = database
@@ -31,6 +32,8 @@ class Transaction:
         self.writing: Final = writing
         # What a module remembers until the transaction ends.
         self.notes: Final[dict[str, Any]] = {}
+        # Rows written by ``many``, which is nearly all of them.
+        self.changed = 0
         self._driver = driver
         self._after: list[Callable[[], None]] = []
 
@@ -50,9 +53,22 @@ class Transaction:
         """Runs it once for each row of values; nothing for none."""
         if not rows:
             return
+        self.changed += len(rows)
+        if self.dialect == "postgresql" and stmt.many_rows is not None:
+            self._driver.execute(stmt.many_rows, {name: [row[name] for row in rows] for name in rows[0]})
+            return
         sql, given = stmt.sql(self.dialect)
         filled = [{**given, **row} for row in rows] if given else rows
         self._driver.cursor().executemany(sql, filled)
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """What is run inside, without a look at its results, is sent to PostgreSQL at once."""
+        if self.dialect == "sqlite":
+            yield
+        else:
+            with self._driver.pipeline():
+                yield
 
     def allocate(self, key: Column[Any], count: int) -> Sequence[int]:
         """So many new values of a table's own number; only inside ``write``."""
@@ -108,20 +124,26 @@ class _Kept:
     def close(self) -> None:
         with self.using:
             self.closed = True
-            self.driver.close()
+            if self.lock is not None:
+                self.driver.close()
             for file in (self.lock, self.log):
                 if file is not None:
                     file.close()
 
 
 class Database:
-    """A database by its url. Connections are opened when first needed, one per thread, and never cross a fork."""
+    """A database by its url. Connections are opened when first needed and never cross a fork.
+
+    On SQLite each thread keeps one; on PostgreSQL transactions take one from a pool of at most ``connections``.
+    """
 
     # Connections that a parent process opened: closing them here would disturb the parent's, so they are only kept.
-    _inherited: Final[list[dict[int, _Kept]]] = []
+    _inherited: Final[list[tuple[dict[int, _Kept], Any]]] = []
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, connections: int = 8) -> None:
         self.url: Final = url
+        self._connections: Final = connections
+        self._pool: Any = None
         self.dialect: Final[DialectName] = _dialect_of(url)
         if self.dialect == "sqlite":
             sqlite.path_of(url)
@@ -131,15 +153,15 @@ class Database:
         self._pid = os.getpid()
         self._checked = False
         self._opening = threading.Lock()
-        self._checkpointing = Checkpointing(self.checkpoint, sqlite.CHECKPOINT_ROWS)
+        self._upkeep = self._new_upkeep()
 
     @classmethod
-    def open(cls, url: str) -> Database:
+    def open(cls, url: str, connections: int = 8) -> Database:
         """The database at ``sqlite:///FILE`` or ``postgresql://…``; nothing is created or connected yet.
 
         Raises Misconfigured for any other url.
         """
-        return cls(url)
+        return cls(url, connections)
 
     def migrate(self, revision: str = "head") -> None:
         """Brings the schema to ``revision``, making the SQLite file where there is none."""
@@ -149,6 +171,15 @@ class Database:
     def revision(self) -> str:
         """The schema's revision in the database, "" when it was never migrated."""
         return schema.current(self.url)
+
+    @property
+    def failures(self) -> tuple[type[Exception], ...]:
+        """What is raised when the database does not do what it was asked, by the driver or by us."""
+        if self.dialect == "sqlite":
+            return (sqlite3.Error, OSError, FhirplanError)
+        from fhirplan.store import postgresql
+
+        return (*postgresql.errors(), OSError, FhirplanError)
 
     @contextmanager
     def read(self) -> Iterator[Transaction]:
@@ -161,16 +192,16 @@ class Database:
             yield kept.open
             return
         kept = self._taken()
-        made = kept.open = Transaction(self, kept.driver, writing=False)
         try:
-            kept.driver.execute(_BEGIN_READ[self.dialect])
+            self._begin(kept, _BEGIN_READ[self.dialect])
+            made = kept.open = Transaction(self, kept.driver, writing=False)
             try:
                 yield made
             finally:
-                kept.driver.execute("ROLLBACK")
+                _undo(kept.driver)
         finally:
             kept.open = None
-            kept.using.release()
+            self._give_back(kept)
 
     @contextmanager
     def write(self) -> Iterator[Transaction]:
@@ -182,30 +213,29 @@ class Database:
         if kept.open is not None:
             raise RuntimeError("a transaction is already open in this thread")
         kept = self._taken()
-        made = Transaction(self, kept.driver, writing=True)
-        before = kept.driver.total_changes if kept.log is not None else 0
         try:
-            yield from self._turn(kept, made)
+            made = yield from self._turn(kept)
             if kept.log is not None:
                 kept.log.sync()
-                self._checkpointing.changed(kept.driver.total_changes - before)
         finally:
-            kept.using.release()
+            self._give_back(kept)
+        self._upkeep.changed(made.changed)
         made._committed()
 
-    def _turn(self, kept: _Kept, made: Transaction) -> Iterator[Transaction]:
-        """The transaction itself, while no other writer has its turn."""
+    def _turn(self, kept: _Kept) -> Generator[Transaction, None, Transaction]:
+        """The transaction itself, while on SQLite no other writer has its turn."""
         try:
             if kept.lock is not None:
                 kept.lock.take()
-            kept.driver.execute(_BEGIN_WRITE[self.dialect])
-            kept.open = made
+            self._begin(kept, _BEGIN_WRITE[self.dialect])
+            made = kept.open = Transaction(self, kept.driver, writing=True)
             try:
                 yield made
                 kept.driver.execute("COMMIT")
+                return made
             except BaseException as error:
                 if self.dialect != "sqlite" or kept.driver.in_transaction:
-                    kept.driver.execute("ROLLBACK")
+                    _undo(kept.driver)
                 if self.dialect == "postgresql":
                     _raise_collision(error)
                 else:
@@ -249,12 +279,44 @@ class Database:
     def close(self) -> None:
         """Closes the connections of all threads of this process once none is in use; the next use opens new ones."""
         self._leave_parents()
-        self._checkpointing.stop()
+        self._upkeep.stop()
         with self._opening:
-            self._checkpointing = Checkpointing(self.checkpoint, sqlite.CHECKPOINT_ROWS)
+            self._upkeep = self._new_upkeep()
             kept, self._kept = self._kept, {}
+            pool, self._pool = self._pool, None
         for item in kept.values():
             item.close()
+        if pool is not None:
+            pool.close()
+
+    def _begin(self, kept: _Kept, begin: str) -> None:
+        if self._pool is None:
+            kept.driver.execute(begin)
+        else:
+            from fhirplan.store import postgresql
+
+            kept.driver = postgresql.begun(self._pool, begin)
+
+    def _give_back(self, kept: _Kept) -> None:
+        if kept.lock is None and kept.driver is not None:
+            driver, kept.driver = kept.driver, None
+            self._pool.putconn(driver)
+        kept.using.release()
+
+    def _new_upkeep(self) -> Upkeep:
+        if self.dialect == "sqlite":
+            return Upkeep(self.checkpoint, self.failures, sqlite.CHECKPOINT_ROWS)
+        return Upkeep(self.analyze, self.failures, _ANALYZED_FIRST, growth=_ANALYZED_AGAIN)
+
+    def analyze(self) -> None:
+        """Has PostgreSQL count its tables anew, by which it chooses among our indexes. Nothing on SQLite.
+
+        Its own autovacuum does so within minutes; a database that is being filled cannot wait for that.
+        """
+        if self.dialect == "postgresql":
+            from fhirplan.store import postgresql
+
+            postgresql.analyze(self.url)
 
     def _taken(self) -> _Kept:
         """This thread's connection, which nobody closes until its ``using`` is released."""
@@ -276,29 +338,45 @@ class Database:
             if self.dialect == "sqlite":
                 path = sqlite.path_of(self.url)
                 kept = _Kept(sqlite.connect(path), sqlite.WriterLock(path), sqlite.Log(path))
+                self._check(kept.driver, kept.close)
             else:
-                from fhirplan.store import postgresql
-
-                kept = _Kept(postgresql.connect(self.url))
-            if not self._checked:
-                self._check(kept)
+                kept = _Kept(None)
+                if self._pool is None:
+                    self._pool = self._opened()
             self._kept[threading.get_ident()] = kept
             return kept
 
-    def _check(self, kept: _Kept) -> None:
+    def _opened(self) -> Any:
+        """A pool, after a look at whether the server answers and has our tables."""
+        from fhirplan.store import postgresql
+
+        first = postgresql.connect(self.url)
+        self._check(first, first.close)
+        first.close()
+        return postgresql.pool(self.url, self._connections)
+
+    def _check(self, driver: Any, close: Callable[[], None]) -> None:
+        if self._checked:
+            return
         try:
-            schema.check(kept.driver, self.dialect)
+            schema.check(driver, self.dialect)
         except Misconfigured:
-            kept.close()
+            close()
             raise
         self._checked = True
 
     def _leave_parents(self) -> None:
         if self._pid != os.getpid():
-            self._inherited.append(self._kept)
-            self._kept, self._pid = {}, os.getpid()
+            self._inherited.append((self._kept, self._pool))
+            self._kept, self._pool, self._pid = {}, None, os.getpid()
             self._opening = threading.Lock()
-            self._checkpointing = Checkpointing(self.checkpoint, sqlite.CHECKPOINT_ROWS)
+            self._upkeep = self._new_upkeep()
+
+
+def _undo(driver: Any) -> None:
+    """Ends a transaction without a trace; a connection that the server has closed has none any more."""
+    if not getattr(driver, "closed", False):
+        driver.execute("ROLLBACK")
 
 
 def _raise_collision(error: BaseException) -> None:
@@ -310,6 +388,9 @@ def _raise_collision(error: BaseException) -> None:
         ) from None
 
 
+# Rows written by a process until PostgreSQL's statistics are made, and so many times as many until they are again.
+_ANALYZED_FIRST: Final = 2_000
+_ANALYZED_AGAIN: Final = 8
 _BEGIN_READ: Final[Mapping[str, str]] = {
     "sqlite": "BEGIN",
     "postgresql": "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",

@@ -237,9 +237,10 @@ def _targets_statement(rids: int, pids: int, targeted: bool) -> Statement:
 @lru_cache(maxsize=256)
 def _whole_targets_statement(rids: int, pids: int, targeted: bool) -> Statement:
     resource, version = tables.resource, tables.version
-    among = resource.c.rid.in_(_targets_query(rids, pids, targeted))
-    joined = resource.join(version, version.c.vid == resource.c.vid)
-    query = select(*versions.COLUMNS).select_from(joined).where(among)
+    # Joined rather than asked for with IN, which PostgreSQL would answer by going through all resources.
+    named = _targets_query(rids, pids, targeted).distinct().subquery("named")
+    joined = named.join(resource, resource.c.rid == named.c.rid).join(version, version.c.vid == resource.c.vid)
+    query = select(*versions.COLUMNS).select_from(joined)
     return statement(query.order_by(resource.c.rid).limit(bindparam("limit")))
 
 

@@ -6,11 +6,11 @@ serves two databases with, cost nothing when compiled once.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final, Literal
 
-from sqlalchemy import Table, insert
+from sqlalchemy import Column, Table, insert
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Dialect
 from sqlalchemy.sql.expression import ClauseElement
@@ -28,13 +28,17 @@ def _dialect(name: DialectName) -> Dialect:
 class Statement:
     """A Core statement and its SQL per database; values are always bound, never part of the text.
 
-    ``on_postgresql`` is given where Core has a construct of its own for each of the two.
+    ``on_postgresql`` is given where Core has a construct of its own for each of the two. ``many_rows`` is the SQL by
+    which PostgreSQL inserts any number of rows at once: each name is bound to the list of a column's values.
     """
 
-    __slots__ = ("_compiled", "_core")
+    __slots__ = ("_compiled", "_core", "many_rows")
 
-    def __init__(self, core: ClauseElement, on_postgresql: ClauseElement | None = None) -> None:
+    def __init__(
+        self, core: ClauseElement, on_postgresql: ClauseElement | None = None, many_rows: str | None = None
+    ) -> None:
         self._core: Final = {"sqlite": core, "postgresql": core if on_postgresql is None else on_postgresql}
+        self.many_rows: Final = many_rows
         self._compiled: dict[str, tuple[str, Mapping[str, Any]]] = {}
 
     def sql(self, dialect: DialectName) -> tuple[str, Mapping[str, Any]]:
@@ -55,10 +59,23 @@ def statement(core: ClauseElement) -> Statement:
 
 def insertion(table: Table, *, without: tuple[str, ...] = (), or_ignore: bool = False) -> Statement:
     """An INSERT of all columns but ``without``, each bound by its name; with ``or_ignore`` an existing row stays."""
-    values = {column.name: None for column in table.columns if column.name not in without}
+    columns = [column for column in table.columns if column.name not in without]
+    values = {column.name: None for column in columns}
+    many = _many_rows(table, columns, or_ignore=or_ignore)
     if not or_ignore:
-        return Statement(insert(table).values(values))
+        return Statement(insert(table).values(values), many_rows=many)
     return Statement(
         sqlite.insert(table).values(values).on_conflict_do_nothing(),
         postgresql.insert(table).values(values).on_conflict_do_nothing(),
+        many,
     )
+
+
+def _many_rows(table: Table, columns: Sequence[Column[Any]], *, or_ignore: bool) -> str:
+    """One statement with one array for each column, whose text does not depend on how many rows there are."""
+    dialect = _dialect("postgresql")
+    kinds = [str(column.type.dialect_impl(dialect).compile(dialect)).partition(" COLLATE")[0] for column in columns]
+    arrays = ", ".join(f"%({column.name})s::{kind}[]" for column, kind in zip(columns, kinds, strict=True))
+    names = ", ".join(str(dialect.identifier_preparer.quote(column.name)) for column in columns)
+    end = " ON CONFLICT DO NOTHING" if or_ignore else ""
+    return f"INSERT INTO {table.name} ({names}) SELECT * FROM unnest({arrays}){end}"  # noqa: S608 - names of ours

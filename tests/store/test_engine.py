@@ -14,9 +14,9 @@ import sqlalchemy as sa
 
 from fhirplan.errors import Misconfigured, StoreFull
 from fhirplan.store import sqlite, tables
-from fhirplan.store.checkpointing import Checkpointing
 from fhirplan.store.engine import Database, statement
 from fhirplan.store.statements import insertion
+from fhirplan.store.upkeep import Upkeep
 
 PUT = insertion(tables.setting)
 ALL = statement(sa.select(tables.setting.c.name).order_by(tables.setting.c.name))
@@ -24,7 +24,7 @@ ALL = statement(sa.select(tables.setting.c.name).order_by(tables.setting.c.name)
 
 def put(database, name):
     with database.write() as tx:
-        tx.run(PUT, name=name, value="")
+        tx.many(PUT, [{"name": name, "value": ""}])
 
 
 def names(database):
@@ -79,7 +79,7 @@ def test_a_disk_that_fails_is_told_and_the_write_is_not_acknowledged(database, m
 
 
 def test_the_log_is_copied_in_the_background_when_it_has_grown_and_begins_anew(database, tmp_path, monkeypatch):
-    monkeypatch.setattr(database._checkpointing, "_every", 20)
+    monkeypatch.setattr(database._upkeep, "_every", 20)
     monkeypatch.setattr(sqlite, "LOG_PAGES", 50)
     log = tmp_path / "fhirplan.db-wal"
     for number in range(60):
@@ -94,14 +94,14 @@ def test_the_log_is_copied_in_the_background_when_it_has_grown_and_begins_anew(d
     assert 3 * log.stat().st_size < 600 * 4096
 
 
-def test_a_checkpoint_that_fails_is_tried_again():
+def test_upkeep_that_fails_is_done_again():
     called = threading.Semaphore(0)
 
     def copy():
         called.release()
         raise sqlite3.OperationalError("disk I/O error")
 
-    made = Checkpointing(copy, 10)
+    made = Upkeep(copy, (sqlite3.Error,), 10)
     for _ in range(2):
         made.changed(10)
         assert called.acquire(timeout=10)
