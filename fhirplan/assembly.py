@@ -33,6 +33,7 @@ from fhirplan.validation import Validator
 from fhirplan.validation.asking import Opened
 
 if TYPE_CHECKING:
+    from fhirplan.projection.project import Projecting
     from fhirplan.sync.sides import Sides
 
 
@@ -78,6 +79,21 @@ def build_sync(settings: Settings, services: Services, connection: Connection, w
         validate=lambda resource: checked(services, resource, connection=connection, imported=True),
         worker=worker or worker_name(),
         folder=settings.data_dir / "workers",
+        rules=services.rules,
+    )
+
+
+def build_projection(settings: Settings, services: Services, connection: Connection) -> Projecting:
+    """What keeps the coordination state of a connection's patients current."""
+    from fhirplan.projection.project import Projecting
+
+    return Projecting(
+        database=services.database,
+        connection=connection.name,
+        rules=services.rules,
+        clock=services.clock,
+        push=bool(connection.ehr_url),
+        base=fhir_base(settings, connection.name),
     )
 
 

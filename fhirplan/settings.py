@@ -196,6 +196,9 @@ class Settings:
         "bearer token that /metrics asks for; empty: callers on this machine only, and none that came by a proxy",
         secret=True,
     )
+    project_interval: float = _setting(
+        0.3, "seconds between two looks of the worker at what changed in the plans", minimum=0.05
+    )
     time_zone: str = _setting("UTC", "time zone of the patients, for due dates and pages", accepted="an IANA name")
     clinic_label: str = _setting("the clinic", "what the pages call the clinic")
     max_body_bytes: int = _setting(10 * 2**20, "largest request body, in bytes", minimum=1024)

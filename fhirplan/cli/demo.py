@@ -19,11 +19,12 @@ import click
 import requests
 from rich.console import Console
 
-from fhirplan import settings, telemetry
+from fhirplan import assembly, settings, telemetry
 from fhirplan.cli import demo_change
 from fhirplan.cli.serve import prepare
 from fhirplan.cli.sync import opened, show, watched
 from fhirplan.errors import FhirplanError
+from fhirplan.projection.project import project_due
 from fhirplan.settings import DEFAULT_CONNECTION, PREFIX, Settings
 from fhirplan.store.engine import Database
 from fhirplan.sync.run import run_sync
@@ -71,7 +72,9 @@ def command(port: int, ehr_port: int, persona: str, once: bool, data: Path | Non
         prepare(Database.open(chosen.database))
         with opened(chosen, DEFAULT_CONNECTION) as sides:
             report = watched(lambda progress: run_sync(sides, progress=progress))
-        show(report)
+            show(report)
+            _project(chosen)
+            run_sync(sides)
         console.print("[bold]3[/bold] The server and its worker")
         serve = ["serve", "--port", str(port), "--with-worker"]
         server = stack.enter_context(_running(serve, environ, folder / "server.log", f"{_us(port)}/readyz"))
@@ -82,6 +85,15 @@ def command(port: int, ehr_port: int, persona: str, once: bool, data: Path | Non
             _wait(server, folder)
             console.print("Stopped.")
     raise click.exceptions.Exit(0 if agreed else 1)
+
+
+def _project(chosen: Settings) -> None:
+    """Computes the coordination state of the patients that came, as the worker does from here on."""
+    services = assembly.build(chosen)
+    to = assembly.build_projection(chosen, services, chosen.default_connection)
+    while project_due(to):
+        pass
+    services.database.close()
 
 
 def _interrupted(*_: object) -> None:

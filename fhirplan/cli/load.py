@@ -88,6 +88,7 @@ def load(services: Services, connection: str, path: Path) -> Loaded:
         body=text if bundle is read else codec.dumps(bundle),
         actor=OPERATOR,
         request_id=services.new_id(),
+        imported=True,
     )
     reply = perform(services, asked)
     if reply.status >= 400:

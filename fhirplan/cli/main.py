@@ -13,7 +13,7 @@ from fhirplan.errors import FhirplanError
 
 COMMANDS: Final = {
     "serve": "serve the FHIR API and the chart pages",
-    "worker": "pull and push until stopped",
+    "worker": "pull, push and keep the coordination state current until stopped",
     "sandbox": "play an EHR to test against",
     "demo": "sandbox EHR, server and worker in one go, with sample data",
     "sync": "pull and push now, and report",

@@ -1,4 +1,4 @@
-"""``fhirplan worker``: pulls and pushes on a timer until stopped."""
+"""``fhirplan worker``: pulls, pushes and keeps the coordination state current, on a timer until stopped."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from fhirplan.jobs.engine import consumer
 
 @click.command()
 def command() -> None:
-    """Pull from and push to every EHR in the settings until SIGTERM; any number of workers may run."""
+    """Pull from and push to every EHR in the settings, and keep the coordination state of all plans current.
+
+    It runs until SIGTERM; any number of workers may run.
+    """
     chosen = settings.load()
     telemetry.configure(chosen.log_level, chosen.log_format)
     log = telemetry.log("worker")
@@ -23,6 +26,7 @@ def command() -> None:
         chosen,
         services.database,
         lambda connection, worker: assembly.build_sync(chosen, services, connection, worker),
+        lambda connection: assembly.build_projection(chosen, services, connection),
     ).run()
     services.database.close()
     log.info("worker stopped")

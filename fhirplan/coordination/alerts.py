@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from fhirplan.coordination import disclosure, standing, transitions
 from fhirplan.coordination.case import Case, is_active_plan
 from fhirplan.coordination.closing import fulfills
-from fhirplan.coordination.elements import child, codes, local, moment, objects, target, word
+from fhirplan.coordination.elements import child, codes, is_derived, local, moment, objects, target, word
 from fhirplan.coordination.outreach import TRIES, unreached
 from fhirplan.coordination.progress import tier
 from fhirplan.coordination.state import PlanState, is_high
@@ -22,7 +22,7 @@ from fhirplan.fhir.codec import Resource
 PROFILE: Final = "http://fhirplan.dev/fhir/StructureDefinition/case-management-alert"
 IDENTIFIER: Final = "http://fhirplan.dev/fhir/sid/alert"
 DERIVED: Final = {"system": SYNC_TAG, "code": "derived", "display": "Derived by fhirplan"}
-_BLOCKED_LONG: Final = timedelta(hours=48)
+BLOCKED_LONG: Final = timedelta(hours=48)
 _CONSENT_NOTICE: Final = timedelta(days=30)
 _CATEGORIES: Final = {
     "clinical": "Clinical",
@@ -93,7 +93,7 @@ def _of_state(found: PlanState, now: datetime, zone: ZoneInfo) -> Iterable[Alert
     for item in found.having("blocked"):
         # How long it has been so is not recorded; it has not been touched for that long is what can be known.
         touched = moment(item.task.get("lastModified") or item.task.get("authoredOn"), zone)
-        if fulfills(item.task) and touched is not None and touched <= now - _BLOCKED_LONG:
+        if fulfills(item.task) and touched is not None and touched <= now - BLOCKED_LONG:
             yield Alert("service-blocked", item.ref)
     for goal in found.goals:
         if goal.track == "off-track" and is_high(goal.goal):
@@ -163,13 +163,13 @@ def flag_changes(
     active = [item for item in stored if word(item) == "active"]
     ours = {ref: flag for flag in active for ref in _values(flag) if ref.startswith(f"{found.plan['id']}/")}
     keys = {_value(found, item): item for item in wanted}
-    by_hand = {_about(flag) for flag in active if not _is_derived(flag)}
+    by_hand = {_about(flag) for flag in active if not is_derived(flag)}
     raised = [
         _flag(found, item, now, author)
         for key, item in keys.items()
         if key not in ours and (item.code, item.item) not in by_hand
     ]
-    over = [flag for key, flag in ours.items() if key not in keys and _is_derived(flag)]
+    over = [flag for key, flag in ours.items() if key not in keys and is_derived(flag)]
     written = now.isoformat(timespec="seconds")
     return FlagChanges(
         tuple(raised),
@@ -188,10 +188,6 @@ def _about(flag: Resource) -> tuple[str, str]:
     kind = next(iter(codes(flag.get("code"), ALERT)), "")
     details = [target(item.get("valueReference")) for item in objects(flag.get("extension"))]
     return kind, details[-1] if details else ""
-
-
-def _is_derived(flag: Resource) -> bool:
-    return "derived" in codes(child(flag, "meta", "tag"), SYNC_TAG)
 
 
 def _period(flag: Resource) -> dict[str, Any]:

@@ -9,7 +9,14 @@ from datetime import time as clock_time
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from fhirplan.coordination.vocabulary import ACUITY, ACUITY_CODES, CONTACT_OUTCOME, CONTACT_OUTCOME_CODES, TERMINAL
+from fhirplan.coordination.vocabulary import (
+    ACUITY,
+    ACUITY_CODES,
+    CONTACT_OUTCOME,
+    CONTACT_OUTCOME_CODES,
+    SYNC_TAG,
+    TERMINAL,
+)
 from fhirplan.fhir import reference
 from fhirplan.fhir.codec import Json, Resource
 
@@ -103,6 +110,11 @@ def patient_of(resource: Resource) -> str:
         return local(resource)
     found = target(resource.get(PATIENT.get(resource["resourceType"], "subject")))
     return found if found.startswith("Patient/") else ""
+
+
+def is_derived(resource: Resource) -> bool:
+    """Whether a resource is computed by fhirplan from the others, as its tag says (guide section 4.1)."""
+    return "derived" in codes(child(resource, "meta", "tag"), SYNC_TAG)
 
 
 def is_open(task: Resource) -> bool:

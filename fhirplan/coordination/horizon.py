@@ -7,9 +7,13 @@ from datetime import datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from fhirplan.coordination import transitions
+from fhirplan.coordination.alerts import BLOCKED_LONG
+from fhirplan.coordination.elements import moment
 from fhirplan.coordination.progress import goal_over
 from fhirplan.coordination.state import PlanState
 from fhirplan.coordination.vocabulary import SOON
+from fhirplan.coordination.world import World
 
 # Overdue is later than due, so the first moment of it is the smallest step after.
 _JUST_AFTER: Final = timedelta(microseconds=1)
@@ -22,6 +26,22 @@ def next_change(found: PlanState, now: datetime, zone: ZoneInfo) -> datetime | N
     consents and terms of office that are counted in days, so compute them at least once a day besides.
     """
     return min((at for at in _moments(found, zone) if at > now), default=None)
+
+
+def alert_change(world: World, found: PlanState, now: datetime, zone: ZoneInfo) -> datetime | None:
+    """The first moment after ``now`` at which an alert may begin that ``next_change`` knows nothing of: a service
+    that stays blocked, a call or a visit after a discharge that is not made."""
+    return min((at for at in _alert_moments(world, found, now, zone) if at > now), default=None)
+
+
+def _alert_moments(world: World, found: PlanState, now: datetime, zone: ZoneInfo) -> Iterator[datetime]:
+    for item in found.having("blocked"):
+        touched = moment(item.task.get("lastModified") or item.task.get("authoredOn"), zone)
+        if touched is not None:
+            yield touched + BLOCKED_LONG
+    for stay in transitions.discharges(world, found.plan, found.risk, now, zone):
+        yield stay.call_by + _JUST_AFTER
+        yield stay.visit_by + _JUST_AFTER
 
 
 def _moments(found: PlanState, zone: ZoneInfo) -> Iterator[datetime]:

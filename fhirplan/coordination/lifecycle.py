@@ -66,9 +66,11 @@ def _refused(machine: Machine, place: str, text: str) -> Issue:
 
 
 def _explained(machine: Machine, kind: str, come_from: str, to: str) -> str:
-    allowed = [state for state in machine.table[come_from] if state != "entered-in-error"]
+    allowed = [f"{state} ({machine.maker(state)})" for state in machine.table[come_from]]
     said = f"A {kind} that is {come_from} cannot become {to or 'without a state'}."
-    return f"{said} It can become {_or(allowed)}." if allowed else f"{said} {machine.instead}".strip()
+    legal = f"It can become {_or(allowed)}." if allowed else f"{come_from} is an end."
+    onward = [state for state in machine.table[come_from] if state != "entered-in-error"]
+    return f"{said} {legal}" if onward else f"{said} {legal} {machine.instead}".strip()
 
 
 def _or(names: list[str]) -> str:
@@ -124,6 +126,11 @@ def applied(stored: Resource | None, new: Resource, now: datetime) -> Resource:
     return new
 
 
+def touched(task: Resource, now: datetime) -> Resource:
+    """A Task whose lastModified is ``now``; never before authoredOn (inv-1), should its writer's clock run ahead."""
+    return {**task, "lastModified": _written(_latest(now, child(task, "authoredOn")))}
+
+
 def _task(stored: Resource | None, new: Resource, now: datetime) -> Resource:
     made = dict(new)
     come_from = word(stored)
@@ -140,9 +147,7 @@ def _task(stored: Resource | None, new: Resource, now: datetime) -> Resource:
         if "lastModified" in stored:
             made["lastModified"] = stored["lastModified"]
         return made
-    # lastModified is never before authoredOn (inv-1), not even when the writer's clock runs ahead of ours.
-    made["lastModified"] = _written(_latest(now, child(made, "authoredOn")))
-    return made
+    return touched(made, now)
 
 
 def _goal(stored: Resource, new: Resource, now: datetime) -> Resource:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
 # L: in FHIR's own diagram; A: added on the strength of its notes; w: accepted with a warning that a step was left out.
@@ -17,7 +17,9 @@ class Machine:
     """The moves of one resource type: the element that holds its state, the key of its rule, and the table.
 
     ``initial`` are the states a resource may be created in; empty means any. ``instead`` says what to do when a
-    move is refused because the state is an end.
+    move is refused because the state is an end. ``who`` says who makes
+    the move to a state, and under "" to any that it does not name (guide section 4.2: the owner has the state of a
+    task, and the requester may cancel it). It is told and not enforced, since an EHR writes on behalf of others.
     """
 
     element: str
@@ -25,6 +27,11 @@ class Machine:
     table: Table
     initial: frozenset[str] = frozenset()
     instead: str = ""
+    who: Mapping[str, str] = field(default_factory=dict)
+
+    def maker(self, state: str) -> str:
+        """Who makes the move to a state, in words."""
+        return self.who.get(state) or self.who[""]
 
 
 def _table(head: str, rows: str) -> Table:
@@ -128,6 +135,16 @@ _LIST: Final = _table(
     """,
 )
 
+_LEAD: Final = {"": "the lead case manager", "entered-in-error": "whoever wrote it"}
+_TASK_WHO: Final = {
+    "": "the owner",
+    "draft": "the requester",
+    "requested": "the requester",
+    "ready": "the requester or the owner",
+    "cancelled": "the requester or the owner",
+    "entered-in-error": "whoever wrote it",
+}
+
 MACHINES: Final[Mapping[str, Machine]] = {
     "Task": Machine(
         "status",
@@ -135,21 +152,40 @@ MACHINES: Final[Mapping[str, Machine]] = {
         _TASK,
         frozenset({"draft", "requested", "ready", "accepted", "in-progress", "completed"}),
         "To repeat the work, make a new Task with the task-replaces extension.",
+        _TASK_WHO,
     ),
-    "CarePlan": Machine("status", "cm-sm-careplan", _CARE_PLAN, instead="Make a new CarePlan that replaces this one."),
-    "Goal": Machine("lifecycleStatus", "cm-sm-goal", _GOAL, instead="Make a new Goal."),
-    "CareTeam": Machine("status", "cm-sm-careteam", _CARE_TEAM, instead="Make a new CareTeam."),
+    "CarePlan": Machine(
+        "status", "cm-sm-careplan", _CARE_PLAN, instead="Make a new CarePlan that replaces this one.", who=_LEAD
+    ),
+    "Goal": Machine(
+        "lifecycleStatus",
+        "cm-sm-goal",
+        _GOAL,
+        instead="Make a new Goal.",
+        who={
+            **_LEAD,
+            "": "the lead case manager with the patient",
+            "rejected": "the patient",
+            "accepted": "the patient",
+        },
+    ),
+    "CareTeam": Machine("status", "cm-sm-careteam", _CARE_TEAM, instead="Make a new CareTeam.", who=_LEAD),
     "ServiceRequest": Machine(
         "status",
         "cm-sm-servicerequest",
         _SERVICE_REQUEST,
         instead="Make a new ServiceRequest that replaces this one.",
+        who={"": "the requester", "completed": "the performer or the requester"},
     ),
     "Communication": Machine(
-        "status", "cm-sm-communication", _COMMUNICATION, instead="Document a new attempt as a new Communication."
+        "status",
+        "cm-sm-communication",
+        _COMMUNICATION,
+        instead="Document a new attempt as a new Communication.",
+        who={"": "the sender"},
     ),
-    "Flag": Machine("status", "cm-sm-flag", _FLAG, instead="A new occurrence is a new Flag."),
-    "List": Machine("status", "cm-sm-list", _LIST, instead="Make a new List."),
+    "Flag": Machine("status", "cm-sm-flag", _FLAG, instead="A new occurrence is a new Flag.", who={"": "the author"}),
+    "List": Machine("status", "cm-sm-list", _LIST, instead="Make a new List.", who={"": "the source"}),
 }
 
 # What achievementStatus may be while a goal's lifecycle is so; None in a set allows that there is none. A lifecycle

@@ -37,8 +37,8 @@ def one_patient(case: Case) -> Findings:
         return
     where = f"{kind}.{PATIENT[kind]}"
     for ref in dict.fromkeys(_pointed(new)):
-        other = case.world.get(ref)
-        if ref.partition("/")[0] in _OF_ONE_PATIENT and other is not None and _differs(patient, other):
+        other = case.world.get(ref) if ref.partition("/")[0] in _OF_ONE_PATIENT else None
+        if other is not None and _differs(patient, other):
             yield issue(
                 "error",
                 "cm-x-01",

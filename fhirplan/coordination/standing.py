@@ -77,6 +77,8 @@ def owner_known(case: Case) -> Findings:
         for participant in objects(team.get("participant"))
         for ref in targets(participant.get("member"))
     }
+    if people & members:
+        return
     members |= {person for ref in members for person in _person(case.world, ref)}
     request = case.world.get(target(task.get("focus")))
     performers = set(targets(request.get("performer"))) if request else set()

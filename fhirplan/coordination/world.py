@@ -40,26 +40,22 @@ POINTERS: Mapping[tuple[str, str], str] = {
     ("CarePlan", "careTeam"): "care-team",
     ("CarePlan", "goal"): "goal",
 }
+_ELEMENTS: Mapping[str, tuple[str, ...]] = {
+    type_: tuple(element for owner, element in POINTERS if owner == type_) for type_, _ in POINTERS
+}
 # What ``of_patient`` is asked for.
 PATIENT_READS: tuple[str, ...] = ("CarePlan", "Task", "Encounter", "Condition", "Consent", "Communication", "Flag")
 
 
 class MemoryWorld:
-    """A record held in memory: all that is known of a patient, say. It answers from indexes made once."""
+    """A record held in memory: all that is known of a patient, say. Its indexes are made when first asked."""
 
     def __init__(self, resources: Iterable[Resource], behaviors: Mapping[str, str] | None = None) -> None:
         """``behaviors`` maps ``url|version#action`` to its requiredBehavior (see ``templates.behaviors``)."""
         self.known: dict[str, Resource] = {local(item): item for item in resources}
         self._behaviors = behaviors or {}
-        self._points: dict[tuple[str, str, str], list[Resource]] = {}
-        self._of_patient: dict[tuple[str, str], list[Resource]] = {}
-        for item in self.known.values():
-            kind = item["resourceType"]
-            self._of_patient.setdefault((patient_of(item), kind), []).append(item)
-            for owner, element in POINTERS:
-                if owner == kind:
-                    for ref in dict.fromkeys(targets(item.get(element))):
-                        self._points.setdefault((kind, element, ref), []).append(item)
+        self._points: dict[tuple[str, str, str], list[Resource]] | None = None
+        self._of_patient: dict[tuple[str, str], list[Resource]] | None = None
 
     def get(self, ref: str) -> Resource | None:
         """See ``World``."""
@@ -67,10 +63,20 @@ class MemoryWorld:
 
     def points(self, type_: str, element: str, ref: str) -> Sequence[Resource]:
         """See ``World``."""
+        if self._points is None:
+            self._points = {}
+            for item in self.known.values():
+                for owned in _ELEMENTS.get(item["resourceType"], ()):
+                    for pointed in dict.fromkeys(targets(item.get(owned))):
+                        self._points.setdefault((item["resourceType"], owned, pointed), []).append(item)
         return self._points.get((type_, element, ref), [])
 
     def of_patient(self, patient: str, type_: str) -> Sequence[Resource]:
         """See ``World``."""
+        if self._of_patient is None:
+            self._of_patient = {}
+            for item in self.known.values():
+                self._of_patient.setdefault((patient_of(item), item["resourceType"]), []).append(item)
         return self._of_patient.get((patient, type_), [])
 
     def behavior(self, action: str) -> str:

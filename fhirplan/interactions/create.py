@@ -8,8 +8,8 @@ from fhirplan.interactions.matching import hold, matches
 from fhirplan.interactions.parameters import refuse_parameters
 from fhirplan.interactions.services import Services
 from fhirplan.interactions.values import Interaction, Reply
-from fhirplan.interactions.written import stored, written
-from fhirplan.store.commit import Change, with_rows
+from fhirplan.interactions.written import ready, stored, written
+from fhirplan.store.commit import Change
 from fhirplan.store.engine import Transaction
 from fhirplan.store.versions import Version
 
@@ -22,14 +22,14 @@ def create(services: Services, interaction: Interaction) -> Reply:
     """
     refuse_parameters(interaction)
     incoming = accepted(services, interaction)
-    change = with_rows(Change("create", interaction.type, services.new_id(), incoming.resource), interaction.base)
+    change = ready(services, interaction, Change("create", interaction.type, services.new_id(), incoming.resource))
     with services.database.write() as tx:
         found = existing(services, tx, interaction)
         if found is None:
-            [version] = stored(services, tx, interaction, [change], [incoming.issues])
+            [made] = stored(services, tx, interaction, [change], [incoming.issues])
     if found is not None:
         return written(services, interaction, found, created=False, changed=False)
-    return written(services, interaction, version, created=True, changed=True, issues=incoming.issues)
+    return written(services, interaction, made.version, created=True, changed=True, issues=made.issues)
 
 
 def existing(services: Services, tx: Transaction, interaction: Interaction) -> Version | None:

@@ -33,7 +33,8 @@ def delete(services: Services, interaction: Interaction) -> Reply:
         expected = required(replace(interaction, id=id_), before)
         if before is None or before.deleted:
             return _answer(interaction, Reply(204))
-        [version] = stored(services, tx, interaction, [Change("delete", type_, id_, expected=expected)])
+        [made] = stored(services, tx, interaction, [Change("delete", type_, id_, expected=expected)])
+    version = made.version
     receipt, issues = pushed(services, interaction, version)
     return _answer(
         interaction,

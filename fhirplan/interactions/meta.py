@@ -56,15 +56,15 @@ def _change(services: Services, interaction: Interaction, *, adding: bool) -> Re
         try:
             with services.database.write() as tx:
                 change = Change("update", before.type, before.id, resource, before.version)
-                [version] = stored(services, tx, interaction, [change], [findings])
+                [made] = stored(services, tx, interaction, [change], [findings])
         except VersionMismatch:
             if not left:
                 raise
             continue
         break
-    if version.version != before.version:
-        pushed(services, interaction, version)
-    return _answer(version)
+    if made.version.version != before.version:
+        pushed(services, interaction, made.version)
+    return _answer(made.version)
 
 
 def _given(services: Services, interaction: Interaction) -> dict[str, list[Any]]:

@@ -48,14 +48,14 @@ def patch(services: Services, interaction: Interaction) -> Reply:
         try:
             with services.database.write() as tx:
                 change = Change("update", ready.before.type, ready.before.id, ready.resource, ready.before.version)
-                [version] = stored(services, tx, interaction, [change], [ready.issues])
+                [made] = stored(services, tx, interaction, [change], [ready.issues])
         except VersionMismatch:
             if not left:
                 raise
             continue
         break
-    changed = version.version != ready.before.version
-    return written(services, interaction, version, created=False, changed=changed, issues=ready.issues)
+    changed = made.version.version != ready.before.version
+    return written(services, interaction, made.version, created=False, changed=changed, issues=made.issues)
 
 
 @dataclass(frozen=True, slots=True)

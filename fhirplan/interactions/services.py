@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
+from zoneinfo import ZoneInfo
 
+from fhirplan.coordination.templates import behaviors
 from fhirplan.interactions.issuers import Issuers, Recognised
 from fhirplan.interactions.values import Interaction
 from fhirplan.settings import DEFAULT_CONNECTION, Connection, Settings
 from fhirplan.store.audit import Accesses
 from fhirplan.store.commit import Origin
 from fhirplan.store.engine import Database
+from fhirplan.store.ruled import Rules
 from fhirplan.store.signing import SigningKeys
 from fhirplan.validation import Validator
+from fhirplan.validation.definitions import Definitions
 
 Pushed = Callable[[str, str, str], Mapping[str, Any]]
 
@@ -45,6 +50,11 @@ class Services:
     recognised: Recognised = field(default_factory=Recognised)
     signing: SigningKeys | None = None
 
+    @property
+    def rules(self) -> Rules:
+        """How the coordination rules judge what is written."""
+        return Rules(ZoneInfo(self.settings.time_zone), self.new_id, _behaviors(self.validator.definitions))
+
     def connection(self, interaction: Interaction) -> Connection:
         """The settings of the connection that the interaction is on."""
         return self.settings.connection(interaction.connection) or self.settings.default_connection
@@ -58,3 +68,10 @@ class Services:
             push=bool(self.connection(interaction).ehr_url),
             address=interaction.address,
         )
+
+
+@lru_cache(maxsize=8)
+def _behaviors(definitions: Definitions) -> Mapping[str, str]:
+    """requiredBehavior of the actions of all templates that are known."""
+    found = (definitions.find("PlanDefinition", url) for url in definitions.all("PlanDefinition"))
+    return behaviors(item for item in found if item is not None)

@@ -38,9 +38,9 @@ from fhirplan.interactions.services import Services
 from fhirplan.interactions.touching import check, touched, updated
 from fhirplan.interactions.update import meant_id
 from fhirplan.interactions.values import Interaction, Reply
-from fhirplan.interactions.written import stored, written
+from fhirplan.interactions.written import ready, stored, written
 from fhirplan.search.values import Row
-from fhirplan.store.commit import Change, with_rows
+from fhirplan.store.commit import Change
 from fhirplan.store.engine import Transaction
 from fhirplan.store.versions import Method, Version
 
@@ -254,8 +254,8 @@ def _ready(
     issues = checked(services, resource, connection=connection)
     if refusing(issues, connection):
         raise InvalidResource(issues)
-    rows = with_rows(Change("update", item.type, item.id, resource), asked.base).rows
-    return replace(item, resource=resource, rows=rows, issues=issues)
+    change = ready(services, asked, Change("update", item.type, item.id, resource))
+    return replace(item, resource=change.resource, rows=change.rows, issues=issues)
 
 
 def _referred(
@@ -316,11 +316,19 @@ def _apply(
         _check(services, tx, item, change)
         changes.append((item, change, before))
     found = [item.issues for item, _, _ in changes]
-    versions = stored(services, tx, interaction, [change for _, change, _ in changes], found)
-    for (item, change, before), version in zip(changes, versions, strict=True):
+    made = stored(
+        services,
+        tx,
+        interaction,
+        [change for _, change, _ in changes],
+        found,
+        lambda place, issue: located(issue, changes[place][0].entry.index),
+    )
+    for (item, change, before), one in zip(changes, made, strict=True):
+        version = one.version
         created = change.method != "delete" and (before is None or before.deleted)
         changed = before is None or version.version != before.version
-        done[item.entry.index] = _Done(None, version, created, changed, item.issues)
+        done[item.entry.index] = _Done(None, version, created, changed, one.issues)
     for reading in entries:
         if reading.interaction.kind in reads:
             done[reading.index] = _Done(_read(services, tx, reading, reads))

@@ -15,8 +15,8 @@ from fhirplan.interactions.provenances import refuse_made
 from fhirplan.interactions.services import Services
 from fhirplan.interactions.touching import updated
 from fhirplan.interactions.values import Interaction, Reply
-from fhirplan.interactions.written import stored, written
-from fhirplan.store.commit import Change, with_rows
+from fhirplan.interactions.written import ready, stored, written
+from fhirplan.store.commit import Change
 from fhirplan.store.engine import Transaction
 from fhirplan.store.versions import Version
 
@@ -31,7 +31,7 @@ def update(services: Services, interaction: Interaction) -> Reply:
     if interaction.id:
         refuse_parameters(interaction)
     incoming = accepted(services, interaction)
-    change = with_rows(Change("update", interaction.type, interaction.id, incoming.resource), interaction.base)
+    change = ready(services, interaction, Change("update", interaction.type, interaction.id, incoming.resource))
     with services.database.write() as tx:
         if interaction.id:
             before = updated(services, tx, interaction, interaction.id)
@@ -42,14 +42,15 @@ def update(services: Services, interaction: Interaction) -> Reply:
             id_, unused = meant_id(services, tx, interaction, before, incoming.resource.get("id"))
             meant = replace(interaction, id=id_)
         change = replace(change, id=id_, expected=0 if unused else required(meant, before))
-        [version] = stored(services, tx, meant, [change], [incoming.issues])
+        [made] = stored(services, tx, meant, [change], [incoming.issues])
+    version = made.version
     return written(
         services,
         meant,
         version,
         created=before is None or before.deleted,
         changed=before is None or version.version != before.version,
-        issues=incoming.issues,
+        issues=made.issues,
     )
 
 

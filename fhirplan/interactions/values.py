@@ -52,7 +52,8 @@ class Interaction:
     the headers of these names as they came, "" when absent, ``if_modified_since`` is that header in ms since 1970, 0
     when absent. ``lenient`` is Prefer: handling=lenient, by which a search passes over what it does not know.
     ``address`` is the caller's network address as far as it is known. ``authorization`` is the header of that name; it
-    tells who the ``actor`` is where that is not known yet.
+    tells who the ``actor`` is where that is not known yet. ``imported`` says that
+    the operator brings in what another system has: the coordination rules then tell what they find and refuse nothing.
     """
 
     kind: Kind
@@ -73,6 +74,7 @@ class Interaction:
     if_modified_since: int = 0
     address: str = ""
     authorization: str = field(default="", repr=False)
+    imported: bool = False
 
 
 @dataclass(frozen=True, slots=True)

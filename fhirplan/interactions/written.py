@@ -2,22 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
+from fhirplan.coordination.rules import refuse
 from fhirplan.errors import Issue, Severity
 from fhirplan.fhir import outcome
 from fhirplan.fhir.codec import loads
+from fhirplan.interactions.incoming import policy
 from fhirplan.interactions.outcomes import said
 from fhirplan.interactions.services import Services
 from fhirplan.interactions.sight import sight
 from fhirplan.interactions.touching import check
 from fhirplan.interactions.values import Interaction, Reply
 from fhirplan.store import findings
-from fhirplan.store.commit import Change, commit
+from fhirplan.store.commit import Change, commit, with_rows
 from fhirplan.store.engine import Transaction
+from fhirplan.store.ruled import ahead, ruled
 from fhirplan.store.versions import Version
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A version that was written, and everything that was found in it without stopping it."""
+
+    version: Version
+    issues: tuple[Issue, ...]
+
+
+def ready(services: Services, interaction: Interaction, change: Change) -> Change:
+    """The change as it will be stored in most cases, with its index rows: found before other writers wait for it."""
+    if not interaction.imported:
+        change = ahead(change, services.clock(), services.rules)
+    return with_rows(change, interaction.base)
 
 
 def stored(
@@ -26,26 +44,55 @@ def stored(
     interaction: Interaction,
     changes: Sequence[Change],
     found: Sequence[tuple[Issue, ...]] = (),
-) -> list[Version]:
-    """Commits the changes that an interaction leads to; raises as ``store.commit`` does.
+    place: Callable[[int, Issue], Issue] = lambda _index, issue: issue,
+) -> list[Stored]:
+    """Judges the changes that an interaction leads to by the coordination rules, and commits them and what follows.
 
     ``found`` has what validation found for each change; where an error is among it that the connection only records,
-    it is kept with the version.
+    or the interaction brings in what an EHR has, it is kept with the version. ``place`` turns a finding about the
+    change of an index into one about the whole request. Raises InvalidResource and NotPermitted for what breaks a
+    rule, and what ``store.commit`` raises.
     """
     for change in changes:
         check(services, tx, interaction, change)
-    versions = commit(
+    now, imported = services.clock(), interaction.imported
+    lenient = imported or policy(services, services.connection(interaction)) == "base"
+    judged = ruled(
         tx,
         interaction.connection,
         changes,
-        now=services.clock(),
+        now,
+        services.rules,
+        lenient=lenient,
+        additions=not imported,
+        following=not imported,
+    )
+    more = [_unsaid(issues, found[index] if index < len(found) else ()) for index, issues in enumerate(judged.found)]
+    refuse(place(index, issue) for index, issues in enumerate(more) for issue in issues)
+    versions = commit(
+        tx,
+        interaction.connection,
+        judged.all,
+        now=now,
         origin=services.origin(interaction),
         base=interaction.base,
     )
-    for version, issues in zip(versions, found, strict=False):
-        if any(issue.is_error for issue in issues) and not findings.of(tx, version.rid, version.version):
-            findings.put(tx, version.rid, version.version, issues)
-    return versions
+    made = []
+    for index, (version, issues) in enumerate(zip(versions, more, strict=False)):
+        everything = (*(found[index] if index < len(found) else ()), *issues)
+        kept = everything if imported or any(issue.is_error for issue in everything) else ()
+        if kept and not findings.of(tx, version.rid, version.version):
+            findings.put(tx, version.rid, version.version, kept)
+        made.append(Stored(version, everything))
+    return made
+
+
+def _unsaid(issues: tuple[Issue, ...], known: tuple[Issue, ...]) -> tuple[Issue, ...]:
+    """The findings of rules that the profiles have not told already of the same element, each once."""
+    if not issues:
+        return ()
+    told = {(issue.rule, issue.expression) for issue in known}
+    return tuple({(i.rule, i.expression, i.text): i for i in issues if (i.rule, i.expression) not in told}.values())
 
 
 def written(

@@ -26,11 +26,13 @@ from fhirplan.jobs.passes import (
     notice_pass,
     probe_is_due,
     probe_pass,
+    project_pass,
     pull_pass,
     push_pass,
     tidy_pass,
     turn,
 )
+from fhirplan.projection.project import Projecting, waiting
 from fhirplan.settings import Connection, Settings
 from fhirplan.store.engine import Database
 from fhirplan.sync.sides import Sides
@@ -54,11 +56,17 @@ class Timed:
     wanted: Callable[[], bool] = lambda: True
 
 
-def consumer(settings: Settings, database: Database, open_sides: Callable[[Connection, str], Sides]) -> Consumer:
+def consumer(
+    settings: Settings,
+    database: Database,
+    open_sides: Callable[[Connection, str], Sides],
+    projecting: Callable[[Connection], Projecting],
+) -> Consumer:
     """The worker, ready to ``run()`` until SIGTERM or SIGINT.
 
     ``open_sides(connection, worker)`` makes the sides of a connection for a worker of that name; each thread has its
-    own. Passes of connections without an EHR are not made.
+    own. ``projecting(connection)`` gives what keeps the coordination state of its patients current. Of a connection
+    without an EHR nothing is pulled or pushed.
     """
     folder = settings.data_dir
     # Two workers that start at once must not both make the queue's tables.
@@ -73,6 +81,7 @@ def consumer(settings: Settings, database: Database, open_sides: Callable[[Conne
 
     timed = [Timed(_task(queue, "tidy", tidy), TIDY_INTERVAL)]
     for connection in settings.all_connections:
+        timed.append(_projection(queue, settings, projecting(connection)))
         if connection.ehr_url:
             timed += _of_connection(queue, settings, connection, database, sides)
     return _Consumer(
@@ -84,6 +93,11 @@ def consumer(settings: Settings, database: Database, open_sides: Callable[[Conne
         max_delay=LONGEST_NAP,
         graceful_signal="TERM",
     )
+
+
+def _projection(queue: SqliteHuey, settings: Settings, to: Projecting) -> Timed:
+    run = _task(queue, f"project {to.connection}", lambda: project_pass(to))
+    return Timed(run, settings.project_interval, lambda: waiting(to))
 
 
 def _of_connection(

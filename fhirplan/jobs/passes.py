@@ -1,4 +1,4 @@
-"""One pass of each kind: pull, push, tidy. Each may run at any time, any number of times, anywhere."""
+"""One pass of each kind: pull, push, project, tidy. Each may run at any time, any number of times, anywhere."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from fhirplan.projection.project import Projecting, project_due
 from fhirplan.store import lanes, notices, outbox
 from fhirplan.store.engine import Database
 from fhirplan.sync import breaker
@@ -91,6 +92,14 @@ def has_work(database: Database, connection: str, now: int) -> bool:
     """Whether a push pass would find something, by one look into the outbox."""
     with database.read() as tx:
         return outbox.has_work(tx, connection, now)
+
+
+def project_pass(to: Projecting) -> bool:
+    """Brings the coordination state of patients up to date that changed or whose time has come; False for none.
+
+    Several may run at once: what is computed twice is written once.
+    """
+    return project_due(to) > 0
 
 
 def tidy_pass(database: Database, connections: Iterable[str] = (), before: int = 0) -> None:

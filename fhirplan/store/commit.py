@@ -18,7 +18,7 @@ from fhirplan.fhir.reference import parse
 from fhirplan.fhir.resource import content_hash, stamped, without_server_fields
 from fhirplan.search.paths import Extract, compile_path
 from fhirplan.search.values import Row
-from fhirplan.store import audit, indexes, tables
+from fhirplan.store import audit, indexes, projection, tables
 from fhirplan.store.engine import Transaction, statement
 from fhirplan.store.statements import insertion
 from fhirplan.store.versions import Method, Version, resource_of
@@ -44,7 +44,8 @@ class Change:
 class Origin:
     """Who makes a change: ``push`` says whether the EHR must be told (it is false for what came from there).
 
-    ``address`` is the caller's network address, "" where there is none.
+    ``address`` is the caller's network address, "" where there is none. ``marks`` says whether the coordination state
+    of the patient is to be computed again; it is false for what was written from that state.
     """
 
     actor: str
@@ -52,6 +53,7 @@ class Origin:
     source: Literal["api", "ehr"]
     push: bool
     address: str = ""
+    marks: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,12 @@ _MOVED: Final = statement(
 )
 _NEW_VERSION: Final = insertion(tables.version)
 _NEW_OUTBOX: Final = insertion(tables.outbox, without=("oid", "lease_until", "claimed_by", "outcome"))
+# What the coordination state of a patient is computed from.
+_OF_STATE: Final = (
+    *("Patient", "CarePlan", "CareTeam", "Goal", "Task", "ServiceRequest", "Condition", "Communication", "Encounter"),
+    *("Consent", "Flag", "RiskAssessment", "Appointment", "List"),
+)
+STATE_TYPES: Final = frozenset(_OF_STATE)
 _AUDITED: Final[Mapping[Method, audit.Action]] = {"create": "C", "update": "U", "delete": "D"}
 
 
@@ -278,6 +286,7 @@ class _Rows:
         self._versions: list[dict[str, Any]] = []
         self._outbox: list[dict[str, Any]] = []
         self._audit: list[dict[str, object]] = []
+        self._marked: dict[tuple[str, str], int] = {}
 
     def add(self, work: _Work, plan: _Plan, rid: int, vid: int, body: bytes | None) -> None:
         origin, change = work.origin, plan.change
@@ -308,6 +317,9 @@ class _Rows:
         self._index.move(work.connection, plan.spec, rid, old, new)
         if origin.push and plan.spec.sync == "both":
             self._outbox.append(_outbox(work, plan, rid))
+        patient = _patient_of(plan, work.base)
+        if origin.marks and change.type in STATE_TYPES:
+            self._marked.update({(work.connection, one): work.now for one in _patients(plan, patient, work.base)})
         self._audit.append(
             audit.entry(
                 work.now,
@@ -318,7 +330,7 @@ class _Rows:
                 change.id,
                 plan.version,
                 origin.request_id,
-                patient=_patient_of(plan, work.base),
+                patient=patient,
                 address=origin.address,
                 kind=plan.method,
             )
@@ -332,6 +344,10 @@ class _Rows:
             self._index.write()
             tx.many(_NEW_OUTBOX, self._outbox)
             tx.many(audit.INSERT, self._audit)
+            tx.many(
+                projection.MARK,
+                [{"connection": name, "patient": one, "at": at} for (name, one), at in self._marked.items()],
+            )
 
 
 def _patient_of(plan: _Plan, base: str) -> str:
@@ -339,6 +355,16 @@ def _patient_of(plan: _Plan, base: str) -> str:
     resource = plan.new if plan.new is not None else plan.old
     found = lane(plan.spec, plan.change.id, resource, base) if resource is not None else ""
     return found.removeprefix("Patient/")
+
+
+def _patients(plan: _Plan, patient: str, base: str) -> Iterator[str]:
+    """The patients whose state a change may change: the one it concerns, and the one it concerned before."""
+    if patient:
+        yield patient
+    if plan.old is not None and plan.new is not None:
+        before = lane(plan.spec, plan.change.id, plan.old, base).removeprefix("Patient/")
+        if before and before != patient:
+            yield before
 
 
 def _outbox(work: _Work, plan: _Plan, rid: int) -> dict[str, Any]:

@@ -8,8 +8,11 @@ from typing import Any, Final
 
 from sqlalchemy import bindparam, func, insert, select, update
 
+from fhirplan.catalog import CATALOG
 from fhirplan.fhir import codec
 from fhirplan.fhir.codec import Resource
+from fhirplan.store import projection
+from fhirplan.store.commit import lane
 from fhirplan.store.engine import Row, Transaction, statement
 from fhirplan.store.tables import conflict, version
 
@@ -63,6 +66,7 @@ _OPEN: Final = statement(select(*_COLUMNS).where(_HERE, conflict.c.state == "ope
 _ALL: Final = statement(select(*_COLUMNS).where(_HERE).order_by(conflict.c.cid))
 _COUNT: Final = statement(select(func.count()).select_from(conflict).where(_HERE, conflict.c.state == "open"))
 _LATER: Final = frozenset({"cid", "resolved_by", "decision", "decided_version"})
+_CONCERNED: Final = statement(select(conflict.c.connection, *_COLUMNS).where(conflict.c.cid == bindparam("cid")))
 _INSERT: Final = statement(
     insert(conflict).values({column.name: bindparam(column.name) for column in conflict.c if column.name not in _LATER})
 )
@@ -110,6 +114,15 @@ def record(
     else:
         more = {"connection": connection, "type": type_, "id": id_, "state": "open", "created": now, "resolved": None}
         tx.run(_INSERT, **values, **more)
+    _mark(tx, connection, type_, id_, local or remote or base, now)
+
+
+def _mark(tx: Transaction, connection: str, type_: str, id_: str, resource: Resource | None, now: int) -> None:
+    """The patient's coordination state tells of conflicts."""
+    spec = CATALOG.get(type_)
+    patient = lane(spec, id_, resource) if spec and resource else ""
+    if patient:
+        projection.mark(tx, connection, [patient.removeprefix("Patient/")], now)
 
 
 def open_of(tx: Transaction, connection: str, type_: str, id_: str) -> Collision | None:
@@ -137,7 +150,13 @@ def count(tx: Transaction, connection: str) -> int:
 
 def resolve(tx: Transaction, cid: int, now: int, *, by: str = "", decision: str = "") -> bool:
     """Closes a conflict as somebody decided, or because it came to nothing; False when it was closed already."""
-    return tx.run(_RESOLVE, cid_=cid, resolved=now, by=by or None, decision=decision or None) == 1
+    if tx.run(_RESOLVE, cid_=cid, resolved=now, by=by or None, decision=decision or None) != 1:
+        return False
+    row = tx.one(_CONCERNED, cid=cid)
+    if row is not None:
+        closed = _collision(row[1:])
+        _mark(tx, str(row[0]), closed.type, closed.id, closed.local or closed.remote or closed.base, now)
+    return True
 
 
 def came_of(tx: Transaction, cid: int, version: int) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
-from sqlalchemy import bindparam, delete, func, select
+from sqlalchemy import bindparam, delete, func, select, update
 
 from fhirplan.coordination.caseload import PlanRow, WorkRow
 from fhirplan.search.values import folded
@@ -30,6 +30,19 @@ _SEEN: Final = statement(
     delete(patient_mark).where(
         patient_mark.c.connection == bindparam("connection_"), patient_mark.c.patient == bindparam("patient_")
     )
+)
+_NEWEST: Final = statement(
+    select(func.max(patient_mark.c.mid)).where(_HERE, patient_mark.c.patient == bindparam("patient"))
+)
+_COMPUTED: Final = statement(
+    select(func.max(caseload.c.projected)).where(
+        caseload.c.connection == bindparam("connection"), caseload.c.patient == bindparam("patient")
+    )
+)
+_POSTPONE: Final = statement(
+    update(caseload)
+    .where(caseload.c.connection == bindparam("connection_"), caseload.c.patient == bindparam("patient_"))
+    .values(next=bindparam("until"))
 )
 _ANY: Final = statement(select(patient_mark.c.mid).where(_HERE).limit(1))
 _DUE: Final = statement(
@@ -85,6 +98,18 @@ def seen(tx: Transaction, connection: str, patient: str) -> None:
     A change that is committed later leaves its mark, since only marks that are visible now are removed.
     """
     tx.run(_SEEN, connection_=connection, patient_=patient)
+
+
+def edition(tx: Transaction, connection: str, patient: str) -> tuple[int, int]:
+    """What tells whether anything of a patient changed or was computed: the newest mark, and when it was computed."""
+    newest = tx.one(_NEWEST, connection=connection, patient=patient)
+    computed = tx.one(_COMPUTED, connection=connection, patient=patient)
+    return int((newest and newest[0]) or 0), int((computed and computed[0]) or 0)
+
+
+def postpone(tx: Transaction, connection: str, patient: str, until: int) -> None:
+    """Has what is listed of a patient not computed again for the clock's sake before ``until``."""
+    tx.run(_POSTPONE, connection_=connection, patient_=patient, until=until)
 
 
 def put(

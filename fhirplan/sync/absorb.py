@@ -14,6 +14,7 @@ from fhirplan.merge.policy import Policy
 from fhirplan.store import conflicts, findings, links, outbox, receipts, versions
 from fhirplan.store.commit import Change, Origin, commit
 from fhirplan.store.links import Link
+from fhirplan.store.ruled import Ruled, Rules, ruled
 from fhirplan.store.versions import Method, Version
 from fhirplan.sync.content import comparable
 from fhirplan.sync.identity import FROM_EHR, Ids, inbound
@@ -36,6 +37,10 @@ from fhirplan.sync.plan import (
 _OWN_VERSIONS: Final = 50
 # Who writes what both sides' edits were merged into.
 MERGED: Final = Origin(actor="merge", request_id="", source="ehr", push=True)
+# What follows by our rules from a change of the EHR's; it is sent, since the EHR does not know of it.
+FOLLOWING: Final = Origin(actor="coordination", request_id="", source="api", push=True)
+# Rules that miss something, which the same pull may bring a moment later; and how a resource began, which is its past.
+_TOO_EARLY: Final = frozenset({"cm-sm-import", "cm-x-02", "cm-x-15", "cm-x-17", "cm-x-18", "cm-x-20"})
 # What code that reads a resource may raise when it is not shaped as FHIR; one such resource must not stop a pass.
 MISSHAPEN: Final = (ValueError, TypeError, KeyError, AttributeError, IndexError, ArithmeticError)
 
@@ -52,10 +57,12 @@ class Absorbed:
 
 @dataclass(frozen=True, slots=True)
 class Merging:
-    """How this connection merges: who wins where both sides changed the same, and what is wrong with a resource."""
+    """How this connection merges: who wins where both sides changed the same, what is wrong with a resource, and by
+    which coordination rules a change is judged; None for none."""
 
     policy: Policy = field(default_factory=Policy)
     validate: Callable[[Resource], Sequence[Issue]] = lambda _resource: ()
+    rules: Rules | None = None
 
     def terms(self, current: Version | None, remote: RemoteCopy) -> Terms:
         """The terms for one resource; when each side was changed last may decide."""
@@ -100,13 +107,12 @@ def absorb(ids: Ids, remote: RemoteCopy, found: Sequence[Issue] = (), merging: M
             links.put(tx, name, seen, ids.now)
         case FastForward():
             created = current is None or current.deleted
-            stored = _store(ids, incoming, current)
-            findings.put(tx, stored.rid, stored.version, found)
+            stored = _store(ids, incoming, current, found, merging)
             links.put(tx, name, replace(seen, base=content, local_version=stored.version), ids.now)
         case Merged(settled=settled):
             if settled:
                 _keep(ids, link, current, incoming, remote.version, settled)
-            _store_merged(ids, decision)
+            _store_merged(ids, decision, merging)
             links.put(tx, name, replace(seen, base=content, local_version=_number(current)), ids.now)
         case Conflict(paths=paths):
             _keep(ids, link, current, incoming, remote.version, paths)
@@ -204,16 +210,40 @@ def _own(ids: Ids, current: Version | None, since: int) -> Iterator[tuple[int, R
         yield item.version, _content(item)
 
 
-def _store(ids: Ids, incoming: Resource, current: Version | None) -> Version:
-    method: Method = "create" if current is None or current.deleted else "update"
+def _store(ids: Ids, incoming: Resource, current: Version | None, found: Sequence[Issue], merging: Merging) -> Version:
+    """Stores the EHR's copy as it is, with what is wrong with it, and what follows from it here."""
+    created = current is None or current.deleted
+    method: Method = "create" if created else "update"
     change = Change(method, str(incoming["resourceType"]), str(incoming["id"]), incoming)
-    return commit(ids.tx, ids.connection, [change], now=ids.now, origin=FROM_EHR, base=ids.border.our_base)[0]
+    judged = _judged(ids, change, merging)
+    stored = commit(ids.tx, ids.connection, [change], now=ids.now, origin=FROM_EHR, base=ids.border.our_base)[0]
+    told = [item for item in judged.found[0] if not (created and item.rule in _TOO_EARLY)]
+    findings.put(ids.tx, stored.rid, stored.version, (*found, *told))
+    _follow(ids, judged)
+    return stored
 
 
-def _store_merged(ids: Ids, made: Merged) -> None:
+def _store_merged(ids: Ids, made: Merged, merging: Merging) -> None:
     """Our copy with the EHR's changes in it; it is sent, since the EHR lacks ours."""
     change = Change("update", str(made.resource["resourceType"]), str(made.resource["id"]), made.resource)
-    commit(ids.tx, ids.connection, [change], now=ids.now, origin=MERGED, base=ids.border.our_base)
+    judged = _judged(ids, change, merging)
+    stored = commit(ids.tx, ids.connection, [change], now=ids.now, origin=MERGED, base=ids.border.our_base)[0]
+    if judged.found[0] and not findings.of(ids.tx, stored.rid, stored.version):
+        findings.put(ids.tx, stored.rid, stored.version, judged.found[0])
+    _follow(ids, judged)
+
+
+def _judged(ids: Ids, change: Change, merging: Merging) -> Ruled:
+    """What the coordination rules say of the EHR's change, which they never refuse nor touch."""
+    if merging.rules is None:
+        return Ruled((change,), (), ((),))
+    return ruled(ids.tx, ids.connection, [change], ids.now, merging.rules, lenient=True, additions=False)
+
+
+def _follow(ids: Ids, judged: Ruled) -> None:
+    """Commits what follows from a change of the EHR's."""
+    if judged.following:
+        commit(ids.tx, ids.connection, judged.following, now=ids.now, origin=FOLLOWING, base=ids.border.our_base)
 
 
 def _keep(

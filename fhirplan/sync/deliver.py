@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from fhirplan.coordination.elements import is_derived
 from fhirplan.ehr.client import RemoteCopy, Written, remote_copy
 from fhirplan.ehr.discovery import TypeCapability
 from fhirplan.ehr.routes import ROUTE, Method, instead
@@ -359,6 +360,9 @@ def _elsewhere(sides: Sides, job: Job, here: _Here, local: Resource, method: Met
     version = here.current.version if here.current is not None else 0
     with sides.database.read() as tx:
         ids = sides.ids(tx)
+        if is_derived(local):
+            # What is computed from the rest has nothing of its own to say in another form, and nobody is to look at it.
+            return replace(_kept_here(method, job.type), state="sent")
         patient = stand_in.patient(ids, local)
         way = ways[0] if ways and patient else ""
         if not way:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from fhirplan.coordination.moves import MACHINES
+from fhirplan.coordination.rules import refuse
 from fhirplan.errors import EhrFailure, InvalidResource, NotFound, VersionMismatch
 from fhirplan.fhir.codec import Resource
 from fhirplan.fhir.dates import instant
@@ -17,6 +19,7 @@ from fhirplan.store.commit import Change, Origin, commit, lane
 from fhirplan.store.conflicts import Collision
 from fhirplan.store.links import Link
 from fhirplan.store.receipts import Receipt
+from fhirplan.store.ruled import ruled
 from fhirplan.store.versions import Version
 from fhirplan.sync.content import comparable
 from fhirplan.sync.explain import clashes, edition
@@ -105,8 +108,23 @@ def _take_made(sides: Sides, ids: Ids, known: Collision, link: Link, made: Resou
     current = versions.current(tx, name, known.type, known.id)
     method: Literal["create", "update"] = "create" if current is None or current.deleted else "update"
     origin = Origin(actor=actor, request_id="", source="api", push=True)
-    change = Change(method, known.type, known.id, made)
-    commit(tx, name, [change], now=ids.now, origin=origin, base=ids.border.our_base)
+    changes = _ruled(sides, ids, known, Change(method, known.type, known.id, made))
+    commit(tx, name, changes, now=ids.now, origin=origin, base=ids.border.our_base)
+
+
+def _ruled(sides: Sides, ids: Ids, known: Collision, change: Change) -> list[Change]:
+    """The change with what follows from it; raises InvalidResource or NotPermitted for one that breaks a rule.
+
+    A state that the EHR's copy has already is the EHR's to decide, so it is taken as an import is.
+    """
+    if sides.rules is None:
+        return [change]
+    machine = MACHINES.get(known.type)
+    theirs = known.remote.get(machine.element) if machine and known.remote else None
+    as_theirs = theirs is not None and machine is not None and (change.resource or {}).get(machine.element) == theirs
+    judged = ruled(ids.tx, ids.connection, [change], ids.now, sides.rules, lenient=as_theirs)
+    refuse(judged.found[0])
+    return judged.all
 
 
 def _takes_provenance(sides: Sides) -> bool:

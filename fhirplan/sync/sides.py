@@ -17,6 +17,7 @@ from fhirplan.fhir.codec import Resource
 from fhirplan.merge.policy import Policy, Winner
 from fhirplan.settings import DEFAULT_CONNECTION, Connection
 from fhirplan.store.engine import Database, Transaction
+from fhirplan.store.ruled import Rules
 from fhirplan.sync.absorb import Merging
 from fhirplan.sync.identity import Border, Ids
 from fhirplan.sync.presence import Presence
@@ -54,6 +55,7 @@ class Sides:
     bundle: int = 50
     failures_before_pause: int = 5
     longest_pause: float = 300.0
+    rules: Rules | None = None
 
     def twin(self, number: int) -> Sides:
         """The same sides for another thread, under a worker's name of its own. Close its ``client`` when done."""
@@ -76,7 +78,7 @@ class Sides:
     @property
     def merging(self) -> Merging:
         """How edits of both sides are merged on this connection."""
-        return Merging(self.policy, self.validate)
+        return Merging(self.policy, self.validate, self.rules)
 
     def ids(self, tx: Transaction, *, only_known: bool = False) -> Ids:
         """The pairs of ids, inside one transaction; with ``only_known`` one that does not write."""
@@ -93,12 +95,13 @@ def open_sides(
     validate: Validate,
     worker: str,
     folder: Path | None = None,
+    rules: Rules | None = None,
     chance: Callable[[], float] = random.random,
 ) -> Sides:
     """The sides of a configured connection that has an ``ehr_url``; ``base_url`` is ours, without a path.
 
-    ``folder`` is where the workers of this machine show that they live. Nothing is called yet. Close ``client`` when
-    done (it is a context manager).
+    ``rules`` are the coordination rules by which changes are judged. ``folder`` is where the workers of this machine
+    show that they live. Nothing is called yet. Close ``client`` when done (it is a context manager).
     """
     path = "fhir" if connection.name == DEFAULT_CONNECTION else f"{connection.name}/fhir"
     ehr = client(connection)
@@ -125,6 +128,7 @@ def open_sides(
         bundle=connection.push_bundle_entries,
         failures_before_pause=connection.ehr_failures_before_pause,
         longest_pause=connection.ehr_longest_pause,
+        rules=rules,
     )
 
 

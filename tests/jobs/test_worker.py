@@ -155,3 +155,55 @@ def test_a_turn_is_one_processs_and_comes_back(tmp_path: Path) -> None:
             assert not second
     with turn(tmp_path / "x.lock") as again:
         assert again
+
+
+def test_the_worker_shows_a_change_in_the_coordination_state_within_a_second(
+    start: Callable[[], subprocess.Popen[bytes]], database: Database
+) -> None:
+    category = {
+        "coding": [{"system": "http://fhirplan.dev/fhir/CodeSystem/cm-careplan-category", "code": "case-management"}]
+    }
+    plan = {
+        "resourceType": "CarePlan",
+        "id": "cp1",
+        "status": "active",
+        "intent": "plan",
+        "category": [category],
+        "subject": {"reference": "Patient/p1"},
+    }
+    task = {
+        "resourceType": "Task",
+        "id": "t1",
+        "status": "ready",
+        "intent": "order",
+        "basedOn": [{"reference": "CarePlan/cp1"}],
+        "for": {"reference": "Patient/p1"},
+    }
+    origin = Origin(actor="Practitioner/nurse", request_id="1", source="api", push=True)
+    start()
+    for number, made in enumerate((PATIENT, plan, task)):
+        with database.write() as tx:
+            change = Change("create", made["resourceType"], str(made["id"]), made)
+            commit(tx, "default", [change], now=time.time_ns() // 1_000_000, origin=origin)
+        if number == 1:
+            _until(lambda: _of_list(database) is not None, 15)
+    began = time.monotonic()
+    _until(lambda: _of_list(database) == 1, 15)
+    assert time.monotonic() - began < 3, "a second, and some for a machine that is busy"
+
+
+def _until(holds: Callable[[], bool], seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def _of_list(database: Database) -> int | None:
+    """How many open tasks the List of the plan tells of; None while there is none."""
+    with database.read() as tx:
+        found = versions.current(tx, "default", "List", "coord-cp1")
+    if found is None:
+        return None
+    parts = found.resource()["extension"][0]["extension"]
+    return int(next(item["valueUnsignedInt"] for item in parts if item["url"] == "openTasks"))

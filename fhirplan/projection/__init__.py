@@ -1,0 +1,1 @@
+"""Keeps the coordination state current: computed from a patient's record, written as List, Flags and rows for lists."""
