@@ -67,10 +67,11 @@ def build_sync(settings: Settings, services: Services, connection: Connection, w
     """
     # Only where an EHR is spoken to: a server that never does starts faster and smaller without an HTTP client.
     from fhirplan.sync.sides import open_sides
+    from fhirplan.sync.withholding import recipient
 
     if not connection.ehr_url:
         raise Misconfigured(f"The connection {connection.name} has no ehr_url, so there is no EHR to speak to.")
-    return open_sides(
+    sides = open_sides(
         connection,
         database=services.database,
         base_url=settings.base_url,
@@ -81,6 +82,7 @@ def build_sync(settings: Settings, services: Services, connection: Connection, w
         folder=settings.data_dir / "workers",
         rules=services.rules,
     )
+    return replace(sides, recipient=recipient(settings, connection))
 
 
 def build_projection(settings: Settings, services: Services, connection: Connection) -> Projecting:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -103,6 +104,12 @@ class Connection:
         "web origins that may show our pages in a frame, besides those of launch_issuers",
         accepted="origins such as https://ehr.example.org, comma separated",
     )
+    ehr_organization: str = _setting(
+        "",
+        "who keeps this EHR, as consents here name it; nothing with a guarded label is sent there without a consent "
+        "that names it; empty: labels are no obstacle, since the EHR is ours",
+        accepted="such as Organization/clinic",
+    )
     ehr_failures_before_pause: int = _setting(
         5, "calls to the EHR in a row that may fail before it is left alone for a while", minimum=1
     )
@@ -169,6 +176,24 @@ class Settings:
         "smart: only metadata, health and static files until SMART tokens are served; "
         "open: everybody may do everything, refused on anything but a loopback address",
         one_of=("smart", "open"),
+    )
+    guarded_labels: tuple[str, ...] = _setting(
+        tuple(f"http://terminology.hl7.org/CodeSystem/v3-ActCode|{code}" for code in ("SUD", "ETH", "ETHUD")),
+        "security labels whose resources are shown only to whom a current consent of the patient names",
+        accepted="SYSTEM|CODE, comma separated",
+    )
+    guarded_readers: tuple[str, ...] = _setting(
+        (),
+        "who sees resources with guarded labels without a consent: the program that keeps those records",
+        accepted="such as Organization/program, Practitioner/x or client NAME; comma separated",
+    )
+    client_organizations: tuple[str, ...] = _setting(
+        (),
+        "which organization a client acts for, as consents here name it",
+        accepted="CLIENT=Organization/ID, comma separated",
+    )
+    break_glass_minutes: int = _setting(
+        60, "minutes for which an emergency that a professional declares lasts; 0: none can be declared", minimum=0
     )
     validation: str = _setting(
         "case-management",
@@ -356,6 +381,12 @@ def _check_together(settings: Settings) -> None:
         ) from None
     if settings.terminology_url and urlsplit(settings.terminology_url).scheme not in ("http", "https"):
         raise Misconfigured(f"terminology_url: {settings.terminology_url!r} is no http or https URL.")
+    for item in settings.guarded_labels:
+        if not all(item.rpartition("|")[::2]):
+            raise Misconfigured(f"guarded_labels: {item!r} is no label. Accepted: SYSTEM|CODE.")
+    for item in settings.client_organizations:
+        if not re.fullmatch(r"[^=]+=\s*Organization/[A-Za-z0-9\-.]{1,64}", item):
+            raise Misconfigured(f"client_organizations: {item!r} names none. Accepted: CLIENT=Organization/ID.")
     for connection in settings.all_connections:
         where = "" if connection.name == DEFAULT_CONNECTION else f"connections.{connection.name}."
         if connection.ehr_url and urlsplit(connection.ehr_url).scheme not in ("http", "https"):

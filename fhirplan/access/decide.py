@@ -39,6 +39,7 @@ NEEDS: Final[Mapping[str, str]] = MappingProxyType(
         "everything": "r",
         "plan-everything": "r",
         "as-of": "r",
+        "break-glass": "r",
         "audit-read": "r",
         "audit-search": "s",
     }
@@ -49,8 +50,6 @@ _ANY_SCOPE: Final = frozenset({"bundle"})
 _ANY_LETTER: Final = frozenset({"validate"})
 # Over the types that the scopes say may be searched.
 _WHOLE_SYSTEM: Final = frozenset({"history-system", "search-system"})
-BY_NAME: Final = frozenset({"AuditEvent"})
-"""Types that ``*`` does not stand for, since who read what is nobody's business but an auditor's."""
 _PROFESSIONALS: Final = frozenset({"Practitioner", "PractitionerRole"})
 
 
@@ -101,8 +100,6 @@ def limits(actor: Actor, type_: str, letter: str) -> tuple[Limit, ...]:
         return (Limit(),)
     made: list[Limit] = []
     for scope in actor.grant.scopes.covering(type_, letter):
-        if scope.type == "*" and type_ in BY_NAME:
-            continue
         limit = _limit(actor.grant, scope)
         if limit is not None and limit not in made:
             made.append(limit)
@@ -123,7 +120,7 @@ def _limit(grant: Grant, scope: Scope) -> Limit | None:
 def _missing(grant: Grant, kind: str, type_: str, letter: str) -> NotPermitted:
     level = next((item for item in ("patient", "user", "system") if grant.scopes.has_level(item)), "system")
     wanted = f"{level}/{type_ or '*'}.{letter}"
-    held = grant.scopes.covering(type_, letter) if type_ not in BY_NAME else ()
+    held = grant.scopes.covering(type_, letter)
     if held and all(item.level == "patient" for item in held):
         why = "The token has patient scopes and names no patient. Launch from a chart, or ask for launch/patient."
     elif held:

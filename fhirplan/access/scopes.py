@@ -19,6 +19,8 @@ LETTERS: Final = "cruds"
 """Create, read, update, delete, search, in the order in which they are written."""
 PERSONAL: Final = frozenset({"openid", "fhirUser", "profile", "online_access", "offline_access"})
 """The scopes about who is there and for how long, which give no access to resources."""
+BY_NAME: Final = frozenset({"AuditEvent"})
+"""Types that ``*`` does not stand for, since who read what is nobody's business but an auditor's."""
 MOST: Final = 200
 LONGEST: Final = 8000
 
@@ -56,7 +58,7 @@ class Scope:
 
     def covers(self, type: str, letter: str) -> bool:
         """Whether it speaks of what is done with a type by that letter."""
-        return letter in self.letters and self.type in ("*", type)
+        return letter in self.letters and self.type in _standing_for(type)
 
 
 _PLAIN: Final = ":/|,.~-_$@!*()'"
@@ -160,10 +162,15 @@ def narrowed(requested: Scopes, allowed: Scopes) -> Scopes:
 def _both(one: Scope, other: Scope) -> Scope | None:
     """What two scopes have in common."""
     letters = "".join(letter for letter in LETTERS if letter in one.letters and letter in other.letters)
-    if one.level != other.level or not letters or ("*" not in (one.type, other.type) and one.type != other.type):
-        return None
     type_ = other.type if one.type == "*" else one.type
+    if one.level != other.level or not letters or not {one.type, other.type} <= set(_standing_for(type_)):
+        return None
     return replace(one, type=type_, letters=letters, query=tuple(dict.fromkeys((*one.query, *other.query))))
+
+
+def _standing_for(type: str) -> tuple[str, ...]:
+    """What a scope may name to speak of a type."""
+    return (type,) if type in BY_NAME else ("*", type)
 
 
 def _each_once(scopes: Iterable[Scope]) -> tuple[Scope, ...]:
@@ -176,7 +183,7 @@ def _says(wide: Scope, narrow: Scope) -> bool:
     """Whether the first allows strictly more than the second, or the same as an earlier spelling of it."""
     if (
         wide.level != narrow.level
-        or wide.type not in ("*", narrow.type)
+        or wide.type not in _standing_for(narrow.type)
         or not set(narrow.letters) <= set(wide.letters)
     ):
         return False

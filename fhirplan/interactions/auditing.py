@@ -12,6 +12,7 @@ from fhirplan.errors import InvalidSearch, NotFound
 from fhirplan.fhir.bundle import searchset
 from fhirplan.fhir.codec import dumps
 from fhirplan.fhir.dates import instant, span
+from fhirplan.fhir.reference import parse
 from fhirplan.interactions.address import AUDIT
 from fhirplan.interactions.operations import OPERATIONS
 from fhirplan.interactions.parameters import refuse_parameters
@@ -22,7 +23,7 @@ from fhirplan.store.audit import Access, Action
 from fhirplan.store.engine import Transaction
 
 # Changes are kept by their own transaction; what shows only definitions shows nothing of anybody.
-_CHANGES: Final = frozenset({"create", "update", "patch", "delete", "meta-add", "meta-delete", "bundle"})
+_CHANGES: Final = frozenset({"create", "update", "patch", "delete", "meta-add", "meta-delete", "bundle", "break-glass"})
 _READS: Final = frozenset({"read", "vread", "history-instance", "audit-read"})
 _WHOSE: Final = frozenset({"patient", "subject", "for", "beneficiary"})
 _PATIENT: Final = re.compile(r"(?:Patient/)?([A-Za-z0-9\-.]{1,64})")
@@ -30,6 +31,7 @@ _DATE: Final = re.compile(r"(eq|ge|le|gt|lt|sa|eb)?(.+)", re.DOTALL)
 _LONGEST: Final = 2000
 _EDGE: Final = 2**62
 _REST: Final = "http://terminology.hl7.org/CodeSystem/audit-event-type"
+_REASON: Final = "http://terminology.hl7.org/CodeSystem/v3-ActReason"
 _SUBTYPE: Final = "http://hl7.org/fhir/restful-interaction"
 
 
@@ -38,6 +40,7 @@ def note(services: Services, asked: Interaction, reply: Reply) -> None:
     if services.accesses is None or asked.kind in PUBLIC or (asked.kind in _CHANGES and reply.status < 400):
         return
     refused = reply.status >= 400
+    grant = asked.actor.grant if asked.actor else None
     services.accesses.note(
         audit.entry(
             services.clock(),
@@ -53,6 +56,8 @@ def note(services: Services, asked: Interaction, reply: Reply) -> None:
             address=asked.address,
             kind=asked.kind,
             query=urlencode(asked.parameters)[:_LONGEST] if asked.parameters else "",
+            client=grant.client if grant else "",
+            grant=grant.id if grant else "",
         )
     )
 
@@ -179,9 +184,16 @@ def _link(interaction: Interaction, pairs: Any) -> str:
 
 def event(row: Access) -> dict[str, Any]:
     """The AuditEvent of an access: who, what, when, from where, and how it ended."""
-    agent: dict[str, Any] = {"who": {"display": row.actor or "unknown"}, "requestor": True}
+    person = parse(row.actor)
+    who = {"reference": row.actor} if person is not None else {"display": row.actor or "unknown"}
+    agent: dict[str, Any] = {"who": who, "requestor": True}
     if row.address:
         agent["network"] = {"address": row.address, "type": "2"}
+    agents = [agent]
+    if row.client:
+        agents.append({"who": {"identifier": {"value": row.client}}, "altId": row.client, "requestor": False})
+    if row.grant:
+        agent["policy"] = [f"urn:fhirplan:grant:{row.grant}"]
     made: dict[str, Any] = {
         "resourceType": "AuditEvent",
         "id": str(row.aid),
@@ -189,11 +201,13 @@ def event(row: Access) -> dict[str, Any]:
         "action": row.action,
         "recorded": instant(row.at),
         "outcome": "0" if row.outcome == "success" else "8" if row.outcome == "exception" else "4",
-        "agent": [agent],
+        "agent": agents,
         "source": {"observer": {"display": "fhirplan"}},
     }
     if row.kind:
         made["subtype"] = [{"system": _SUBTYPE, "code": _code(row.kind)}]
+    if row.kind == "break-glass" and row.query:
+        made["purposeOfEvent"] = [{"coding": [{"system": _REASON, "code": "BTG"}], "text": row.query}]
     if row.outcome != "success":
         made["outcomeDesc"] = row.outcome
     made["entity"] = _entities(row)

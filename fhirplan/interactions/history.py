@@ -39,6 +39,7 @@ def history_instance(services: Services, tx: Transaction, interaction: Interacti
     if newest is None:
         raise NotFound(f"There never was a {interaction.type}/{interaction.id} here.")
     eyes = sight(services, tx, interaction, "r")
+    limited = eyes is not None and eyes.strictly(interaction.type) is not None
 
     def page(window: Window) -> list[Step]:
         return of_resource(tx, interaction.connection, interaction.type, interaction.id, window)
@@ -46,9 +47,9 @@ def history_instance(services: Services, tx: Transaction, interaction: Interacti
     if is_made(interaction.type, interaction.id):
         found: Sequence[Step] = [Step(newest, -newest.rid, made=True)] if _in(window, newest) else []
     else:
-        found = _filled(page, window, eyes.saw if eyes is not None and eyes(interaction.type) is not None else None)
+        found = _filled(page, window, eyes.saw if eyes is not None and limited else None)
     whole = not {name for name, _ in interaction.parameters} - {"_count"}
-    total = newest.version if eyes is None or eyes(interaction.type) is None else None
+    total = None if limited else newest.version
     return _page(interaction, window, found, total if whole else None)
 
 
@@ -82,7 +83,7 @@ def _of_types(services: Services, tx: Transaction, interaction: Interaction, typ
         if not chosen:
             return _page(interaction, window, [])
         chosen = [] if not types and len(chosen) == len(CATALOG) else chosen
-    limited = eyes is not None and any(eyes(type_) is not None for type_ in chosen or CATALOG)
+    limited = eyes is not None and any(eyes.strictly(type_) is not None for type_ in chosen or CATALOG)
     return _page(interaction, window, _filled(page, window, seen if limited else None))
 
 

@@ -150,6 +150,17 @@ _ALL: Final = (
         inputs=_META,
         standard="Resource-meta-delete",
     ),
+    Operation(
+        "break-glass",
+        "Declare an emergency",
+        "Shows the caller, for a while, what consents and security labels withhold of a patient. For professionals; "
+        "the reason is kept in the AuditEvent.",
+        ("POST",),
+        "Parameters",
+        ("Patient",),
+        changes=True,
+        inputs=(Input("reason", "string", "why it cannot wait for a consent, in at least ten letters", needed=True),),
+    ),
 )
 
 OPERATIONS: Final[Mapping[str, Operation]] = MappingProxyType({item.code: item for item in _ALL})

@@ -11,6 +11,7 @@ from fhirplan.errors import FhirplanError, Misconfigured
 from fhirplan.interactions.as_of import as_of
 from fhirplan.interactions.auditing import audit_read, audit_search, note
 from fhirplan.interactions.authenticate import authenticate
+from fhirplan.interactions.break_glass import break_glass
 from fhirplan.interactions.bundle import bundle
 from fhirplan.interactions.capabilities import capabilities
 from fhirplan.interactions.create import create
@@ -56,6 +57,7 @@ OTHERS: Final[dict[str, Callable[[Services, Interaction], Reply]]] = {
     "validate": validate,
     "meta-add": meta_add,
     "meta-delete": meta_delete,
+    "break-glass": break_glass,
     "definition-read": definition_read,
     "definition-search": definition_search,
     "openapi": openapi,

@@ -61,12 +61,15 @@ class Services:
 
     def origin(self, interaction: Interaction) -> Origin:
         """Where a write comes from; it is to be pushed when the connection has an EHR."""
+        grant = interaction.actor.grant if interaction.actor else None
         return Origin(
             actor=interaction.actor.id if interaction.actor else "",
             request_id=interaction.request_id,
             source="api",
             push=bool(self.connection(interaction).ehr_url),
             address=interaction.address,
+            client=grant.client if grant else "",
+            grant=grant.id if grant else "",
         )
 
 

@@ -7,6 +7,7 @@ the patient's resources refer to them.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -17,6 +18,7 @@ from fhirplan.catalog import CATALOG
 from fhirplan.catalog.compartment import BESIDE, PATIENT
 from fhirplan.errors import FhirplanError, NotFound
 from fhirplan.fhir.codec import Resource
+from fhirplan.interactions import reading
 from fhirplan.interactions.services import Services
 from fhirplan.interactions.values import Interaction
 from fhirplan.search.conditions import DEFAULTS, Context
@@ -24,12 +26,13 @@ from fhirplan.search.conditions import criterion as parsed
 from fhirplan.search.criteria import Chain, Condition, Criterion, Every, Negation, ReferenceValue, Some, TokenValue
 from fhirplan.search.definitions import ID
 from fhirplan.search.match import fulfils_alone
-from fhirplan.search.restrict import NONE, both, either
+from fhirplan.search.restrict import NONE, both, either, parts
 from fhirplan.store import provenance, versions, writes
 from fhirplan.store.engine import Transaction
 from fhirplan.store.referred import referred
 from fhirplan.store.versions import Version
 from fhirplan.store.visible import visible
+from fhirplan.store.withheld import Withheld
 from fhirplan.store.writes import PROVENANCE
 
 SHARED: Final = frozenset({"Practitioner", "PractitionerRole", "Organization", "Location", "HealthcareService"})
@@ -50,27 +53,54 @@ class Sight:
     actor: Actor
     letter: str
     _known: dict[str, Criterion | None] = field(default_factory=dict)
+    _scoped: dict[str, Criterion | None] = field(default_factory=dict)
+    _withheld: Withheld | None = None
     _people: dict[str, dict[str, set[str]]] = field(default_factory=dict)
 
     def __call__(self, type_: str) -> Criterion | None:
-        """What a resource of a type must fulfil."""
+        """What a stored resource of a type must fulfil, as it is now."""
         if type_ not in self._known:
-            self._known[type_] = self._made(type_)
+            self._known[type_] = _both(self.scoped(type_), self.withheld, type_)
         return self._known[type_]
+
+    def strictly(self, type_: str) -> Criterion | None:
+        """What any resource of a type must fulfil, also one that is not stored or no longer current."""
+        return _both(self.scoped(type_), self.withheld.strictly, type_)
+
+    def scoped(self, type_: str) -> Criterion | None:
+        """What the scopes alone demand of a resource of a type."""
+        if type_ not in self._scoped:
+            self._scoped[type_] = self._made(type_)
+        return self._scoped[type_]
+
+    @property
+    def withheld(self) -> Withheld:
+        """What consents and labels withhold."""
+        if self._withheld is None:
+            self._withheld = reading.withheld(self.services, self.tx, self.connection, self.actor)
+        return self._withheld
 
     def sees(self, version: Version) -> bool:
         """Whether a current version may be seen; of a deletion, whether what was deleted might.
 
         A Provenance that is made of a version is seen where its scopes allow it and that version may be seen.
         """
-        return self._sees_made(version) if version.rid < 0 else self._now(version, self(version.type))
+        if version.rid < 0:
+            return self._sees_made(version)
+        if self._unlimited(version):
+            return True
+        return self._now(version, self.strictly(version.type) if version.deleted else self(version.type))
 
     def saw(self, version: Version) -> bool:
         """Whether an earlier version may be seen, as it was; of a deletion, whether what was deleted might.
 
         Besides, the resource must be one that may be seen as it is now.
         """
-        return self._then(version, self(version.type))
+        return self._unlimited(version) or self._then(version, self.strictly(version.type))
+
+    def _unlimited(self, version: Version) -> bool:
+        """Whether nothing about a version can hide it."""
+        return self.scoped(version.type) is None and self.withheld.unlabelled(version.type, version.body)
 
     def _now(self, version: Version, own: Criterion | None) -> bool:
         if own is None:
@@ -98,8 +128,10 @@ class Sight:
             now = versions.current(self.tx, self.connection, write.type, write.id)
             then = versions.at(self.tx, self.connection, write.type, write.id, write.version)
             target = self._of_patient(write.type, limit.patient) if limit.patient else None
-            if now is not None and then is not None and self._now(now, target) and self._then(then, target):
-                return True
+            if now is None or then is None or not self._now(now, target) or not self._then(then, target):
+                continue
+            strict = self.withheld.strictly(write.type)
+            return self._now(now, strict) and self._then(then, strict)
         return False
 
     def patients(self, type_: str) -> list[str]:
@@ -121,7 +153,7 @@ class Sight:
 
     def allows(self, resource: Resource) -> bool:
         """Whether a resource on its own, stored or not, is one of those that may be seen or written."""
-        own = self(resource["resourceType"])
+        own = self.strictly(resource["resourceType"])
         return own is None or self._fulfils(resource, own)
 
     def _fulfils(self, resource: Resource, own: Criterion) -> bool:
@@ -167,7 +199,7 @@ class Sight:
             if self.letter not in "rs":
                 return NONE
             if patient not in self._people:
-                self._people[patient] = referred(self.tx, self.connection, patient, _OWNED, SHARED)
+                self._people[patient] = referred(self.tx, self.connection, patient, _OWNED, SHARED, self.withheld)
             ids = sorted(self._people[patient].get(type_, ()))
             return Condition(ID, tuple(TokenValue(None, item) for item in ids)) if ids else NONE
         parameter = CATALOG[type_].parameter("patient") if type_ in _OWNED else None
@@ -182,6 +214,15 @@ class Sight:
         theirs = [Chain(target, type_, own) for type_, own in ends]
         others = [Chain(target, type_, Negation(own)) for type_, own in ends]
         return Every((Some(tuple(theirs)), Negation(Some(tuple(others)))))
+
+
+def _both(scoped: Criterion | None, shown: Callable[[str], Criterion | None], type_: str) -> Criterion | None:
+    if scoped == NONE:
+        return NONE
+    own = shown(type_)
+    if scoped is None or own is None:
+        return own if scoped is None else scoped
+    return both([*parts(scoped), *parts(own)])
 
 
 def sight(services: Services, tx: Transaction, asked: Interaction, letter: str) -> Sight | None:

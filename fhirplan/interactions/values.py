@@ -33,6 +33,7 @@ Kind = Literal[
     "meta",
     "meta-add",
     "meta-delete",
+    "break-glass",
     "audit-read",
     "audit-search",
     "definition-read",

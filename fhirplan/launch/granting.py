@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from fhirplan.access.decide import BY_NAME
-from fhirplan.access.scopes import Scope, Scopes, narrowed, parse
+from fhirplan.access.scopes import BY_NAME, Scope, Scopes, narrowed, parse
 from fhirplan.catalog import CATALOG, COMMON
 
 CONTEXT: Final = ("launch", "launch/patient", "launch/encounter")

@@ -39,11 +39,14 @@ def entry(
     address: str = "",
     kind: str = "",
     query: str = "",
+    client: str = "",
+    grant: str = "",
 ) -> dict[str, object]:
     """The values of one audit row; ``at`` in milliseconds, ids and codes only but for the ``query`` that was asked.
 
     ``outcome`` is ``success`` or the code of the issue it was refused with, ``kind`` the interaction, ``address`` where
-    the caller was, ``patient`` the id of the patient concerned; "" where there is none or none is known.
+    the caller was, ``patient`` the id of the patient concerned, ``client`` and ``grant`` what the caller's token was
+    issued to and for; "" where there is none or none is known.
     """
     return {
         "at": at,
@@ -59,6 +62,8 @@ def entry(
         "address": address,
         "kind": kind,
         "query": query,
+        "client": client,
+        "grant_id": grant,
     }
 
 
@@ -85,6 +90,8 @@ class Access:
     address: str
     kind: str
     query: str
+    client: str
+    grant: str
 
 
 _a: Final = tables.audit.c

@@ -44,8 +44,9 @@ class Change:
 class Origin:
     """Who makes a change: ``push`` says whether the EHR must be told (it is false for what came from there).
 
-    ``address`` is the caller's network address, "" where there is none. ``marks`` says whether the coordination state
-    of the patient is to be computed again; it is false for what was written from that state.
+    ``address`` is the caller's network address, ``client`` and ``grant`` what their token was issued to and for; ""
+    where there is none. ``marks`` says whether the coordination state of the patient is to be computed again; it is
+    false for what was written from that state.
     """
 
     actor: str
@@ -54,6 +55,8 @@ class Origin:
     push: bool
     address: str = ""
     marks: bool = True
+    client: str = ""
+    grant: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -333,6 +336,8 @@ class _Rows:
                 patient=patient,
                 address=origin.address,
                 kind=plan.method,
+                client=origin.client,
+                grant=origin.grant,
             )
         )
 

@@ -286,6 +286,9 @@ audit: Final = Table(
     _needed("address", server_default=""),
     _needed("kind", server_default=""),
     _needed("query", server_default=""),
+    # By which client and by which grant of ours, "" where there is none.
+    _needed("client", server_default=""),
+    _needed("grant_id", server_default=""),
     _one_of("action", "C", "R", "U", "D", "E"),
     Index("ix_audit_patient", "connection", "patient", "aid"),
     Index("ix_audit_at", "connection", "at"),
@@ -375,6 +378,20 @@ activity: Final = Table(
     _needed("errors", BigInteger),
     _needed("pulled", _TIME),
     _needed("pushed", _TIME),
+)
+
+emergency: Final = Table(
+    "emergency",
+    metadata,
+    Column("eid", _KEY, primary_key=True),
+    _needed("connection"),
+    _needed("who"),
+    _needed("patient"),
+    _needed("reason"),
+    _needed("at", _TIME),
+    _needed("until", _TIME),
+    Index("ix_emergency_who", "connection", "who", "until"),
+    sqlite_autoincrement=True,
 )
 
 setting: Final = Table(

@@ -30,6 +30,7 @@ from fhirplan.sync.pairing import pair
 from fhirplan.sync.plan import Conflict, Echo, Unchanged
 from fhirplan.sync.points import reached
 from fhirplan.sync.sides import Sides
+from fhirplan.sync.withholding import TEXT, is_withheld
 
 # How often one delivery decides anew when the EHR's copy moves under it.
 ROUNDS: Final = 4
@@ -140,11 +141,15 @@ def _once(sides: Sides, job: Job) -> Delivery:
             return _delete(sides, offered, link, job)
         if same(comparable(local), link.base):
             return _reconcile(sides, offered, here, link, local, job)
+        if is_withheld(sides, local):
+            return Delivery("parked", "none", link.ehr_id, link.ehr_version, reason=_said("suppressed", TEXT))
         return _update(sides, offered, here, link, local, job)
     if local is None:
         return _never_there(sides, offered, job)
     if link is not None and not link.ehr_gone:
         return _meet(sides, link)
+    if is_withheld(sides, local):
+        return Delivery("parked", "none", reason=_said("suppressed", TEXT))
     return _create(sides, offered, job, here, local)
 
 

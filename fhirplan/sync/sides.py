@@ -18,6 +18,7 @@ from fhirplan.merge.policy import Policy, Winner
 from fhirplan.settings import DEFAULT_CONNECTION, Connection
 from fhirplan.store.engine import Database, Transaction
 from fhirplan.store.ruled import Rules
+from fhirplan.store.withheld import Reader
 from fhirplan.sync.absorb import Merging
 from fhirplan.sync.identity import Border, Ids
 from fhirplan.sync.presence import Presence
@@ -33,7 +34,7 @@ class Sides:
     ``patients`` says whose records are pulled, as the setting ``ehr_patients`` does.
     Not shared between threads, as its client is not. ``lanes`` are worked at once in one pass, ``bundle`` is the most
     entries of a transaction (1: none is sent), after ``failures_before_pause`` failures in a row the EHR is left alone
-    for a while, at most ``longest_pause`` seconds.
+    for a while, at most ``longest_pause`` seconds. ``recipient`` is the EHR as the patients' consents know it.
     """
 
     connection: str
@@ -56,6 +57,7 @@ class Sides:
     failures_before_pause: int = 5
     longest_pause: float = 300.0
     rules: Rules | None = None
+    recipient: Reader = field(default_factory=lambda: Reader(trusted=True))
 
     def twin(self, number: int) -> Sides:
         """The same sides for another thread, under a worker's name of its own. Close its ``client`` when done."""

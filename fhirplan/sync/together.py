@@ -46,6 +46,7 @@ from fhirplan.sync.sending import (
     silent,
     unsent_targets,
 )
+from fhirplan.sync.withholding import is_withheld
 
 _ALONE: Final = -1
 # A server that says this of a transaction takes none from us, whatever it declares.
@@ -133,6 +134,8 @@ def _fits(run: Run, offered: Capabilities, link: Link | None, local: Resource, a
     The EHR refuses a stale one by itself, or it can be asked for all copies at once before.
     """
     kind = offered.of(str(local["resourceType"]))
+    if is_withheld(run.sides, local):
+        return False
     if link is None or (link.ehr_gone and not link.agreed):
         return kind.can("create")
     if not link.agreed or attempts or same(comparable(local), link.base):

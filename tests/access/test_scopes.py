@@ -94,6 +94,9 @@ def test_too_much_text_grants_nothing():
         ("patient/Task.rs", "patient/Task.rs?status=ready", "patient/Task.rs?status=ready"),
         ("patient/Task.r?code=a", "patient/Task.rs?status=ready", "patient/Task.r?code=a&status=ready"),
         ("openid launch/patient", "openid", "openid"),
+        ("system/*.rs system/AuditEvent.rs", "system/*.cruds", "system/*.rs"),
+        ("system/*.rs", "system/*.rs system/AuditEvent.rs", "system/*.rs"),
+        ("system/AuditEvent.rs", "system/*.rs system/AuditEvent.r", "system/AuditEvent.r"),
     ],
 )
 def test_what_is_granted_is_what_both_say(asked, allowed, granted):

@@ -142,7 +142,9 @@ def test_each_claim_about_a_type_is_kept(api, statement, type_):
 
 
 TAG = {"name": "meta", "valueMeta": {"tag": [{"system": "urn:x", "code": "y"}]}}
+REASON = {"name": "reason", "valueString": "Unconscious on arrival"}
 BODIES = {
+    "break-glass": {"resourceType": "Parameters", "parameter": [REASON]},
     "meta-add": {"resourceType": "Parameters", "parameter": [TAG]},
     "meta-delete": {"resourceType": "Parameters", "parameter": [TAG]},
 }
