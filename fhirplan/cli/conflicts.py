@@ -64,7 +64,11 @@ def show(number: int, connection: str, form: str) -> None:
         if found is None:
             raise NotFound(f"There is no conflict {number}. See: fhirplan conflicts list")
         known = explained(
-            tx, connection, found, clinic=chosen.clinic_label, validate=lambda made: checked(services, made)
+            tx,
+            connection,
+            found,
+            clinic=chosen.clinic_label,
+            validate=lambda made: checked(services, made, connection=chosen.connection(connection)),
         )
     if form == "json":
         copies = {"base": found.base, "ours": known.local, "theirs": found.remote}

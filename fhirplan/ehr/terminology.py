@@ -16,7 +16,7 @@ from typing import Final
 from fhirplan.ehr.transport import Answer, Transport
 from fhirplan.errors import FhirplanError
 from fhirplan.fhir import codec
-from fhirplan.validation.asking import Ask, NoAnswer
+from fhirplan.validation.asking import Ask, NoAnswer, may_wait
 
 MOST_KEPT: Final = 20_000
 KEPT_SECONDS: Final = 3600.0
@@ -59,7 +59,7 @@ class TerminologyServer:
             if kept is not None and now - kept[0] < KEPT_SECONDS:
                 self._kept.move_to_end(question)
                 return kept[1]
-            if now < self._alone_until:
+            if now < self._alone_until or not may_wait():
                 raise NoAnswer
         if now >= deadline:
             raise NoAnswer

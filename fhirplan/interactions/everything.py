@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlencode
 
 from fhirplan.catalog import CATALOG
 from fhirplan.catalog.compartment import BESIDE, PATIENT
-from fhirplan.errors import Gone, InvalidSearch, MalformedRequest, NotFound, TooCostly
+from fhirplan.errors import Gone, NotFound, TooCostly
 from fhirplan.fhir.bundle import searchset
-from fhirplan.fhir.dates import span
 from fhirplan.fhir.reference import parse, walk
 from fhirplan.interactions.inputs import inputs
+from fhirplan.interactions.narrowing import PAGE, Narrowed, narrowed, wrong_page
 from fhirplan.interactions.services import Services
 from fhirplan.interactions.sight import Sight, sight
 from fhirplan.interactions.sight import current as readable
-from fhirplan.interactions.values import Interaction, Reply
+from fhirplan.interactions.values import Interaction, Parameters, Reply
 from fhirplan.store.compartment import members
 from fhirplan.store.engine import Transaction
 from fhirplan.store.provenance import current
@@ -33,8 +31,8 @@ REFERRED: Final = frozenset(
 _BELONGING: Final = {
     type_: codes for type_ in CATALOG if type_ != "Patient" and (codes := PATIENT.get(type_) or BESIDE.get(type_))
 }
-_PAGE: Final = "_page"
-_CURSOR: Final = re.compile(r"([A-Z][A-Za-z]+)\.(\d{1,18})", re.ASCII)
+# So many are read at once where care dates choose among them.
+_AT_ONCE: Final = 100
 # From the plan to its tasks, from these to who does them, from there to the organization they belong to.
 _STEPS: Final = 3
 _SUPPORTING: Final = {"Task": ("based-on",), "ServiceRequest": ("based-on",)}
@@ -47,9 +45,9 @@ def patient_everything(services: Services, tx: Transaction, interaction: Interac
     others; the people that are referred to come again with each page that refers to them. Raises NotFound, Gone,
     MalformedRequest, InvalidSearch for a page that is none of ours.
     """
-    given = dict(inputs(services, interaction, _PAGE))
+    given = inputs(services, interaction, PAGE)
     patient = live(services, tx, interaction)
-    asked = _asked(services, given)
+    asked = narrowed(services, given)
     eyes = sight(services, tx, interaction, "s")
     page: list[Version] = []
     for type_, after in _stages(asked):
@@ -57,40 +55,88 @@ def patient_everything(services: Services, tx: Transaction, interaction: Interac
         if type_ == "Patient":
             page += [patient] if patient.updated >= asked.since else []
         elif missing:
-            codes, target = _BELONGING[type_], ("Patient", patient.id)
-            page += members(
-                tx,
-                interaction.connection,
-                type_,
-                codes,
-                target,
-                after=after,
-                since=asked.since,
-                count=missing,
-                allowed=eyes,
-            )
+            page += _of_type(tx, interaction, patient.id, type_, after, missing, asked, eyes)
     more = len(page) > asked.count
     page = page[: asked.count]
-    links = [("self", _link(interaction, given))]
-    if more and page:
-        links.append(("next", _link(interaction, {**given, _PAGE: f"{page[-1].type}.{page[-1].rid}"})))
-    wanted = {type_ for type_ in REFERRED if not asked.types or type_ in asked.types}
+    links = _links(interaction, given, page[-1] if more and page else None)
+    wanted = {type_ for type_ in REFERRED if asked.holds(type_)}
     added = reached(tx, interaction, page, wanted, services.settings.max_count, eyes)
     return Reply(200, searchset(interaction.base, _entries(page), links, included=_entries(added)))
 
 
+def _of_type(
+    tx: Transaction,
+    interaction: Interaction,
+    patient: str,
+    type_: str,
+    after: int,
+    count: int,
+    asked: Narrowed,
+    eyes: Sight | None,
+) -> list[Version]:
+    """The next resources of a type that belong to a patient and are asked for."""
+    found: list[Version] = []
+    while len(found) < count:
+        read = members(
+            tx,
+            interaction.connection,
+            type_,
+            _BELONGING[type_],
+            ("Patient", patient),
+            after=after,
+            since=asked.since,
+            count=max(count - len(found), _AT_ONCE if asked.care else 0),
+            allowed=eyes,
+        )
+        found += [item for item in read if not asked.care or asked.in_care(type_, item.resource())]
+        if not read or not asked.care:
+            break
+        after = read[-1].rid
+    return found[:count]
+
+
 def plan_everything(services: Services, tx: Transaction, interaction: Interaction) -> Reply:
-    """200 with a care plan and what it consists of and refers to; raises NotFound, Gone, TooCostly."""
-    inputs(services, interaction)
+    """200 with a page of a care plan and what it consists of and refers to, the plan first.
+
+    Raises NotFound, Gone, MalformedRequest, InvalidSearch for a page that is none of ours, and TooCostly for a plan of
+    more resources than a page may have.
+    """
+    given = inputs(services, interaction, PAGE)
     plan = live(services, tx, interaction)
+    asked = narrowed(services, given)
     most, eyes = services.settings.max_count, sight(services, tx, interaction, "s")
     parts = [plan, *supporting(tx, interaction, plan.id, most, eyes)]
     added = reached(tx, interaction, parts, set(CATALOG) - {"CarePlan"}, most, eyes)
     if len(parts) + len(added) > most:
         raise TooCostly(f"This plan and what it refers to are more than {most} resources. Search for them by type.")
-    found = [*parts[1:], *added]
-    links = [("self", _link(interaction, {}))]
-    return Reply(200, searchset(interaction.base, _entries([plan]), links, included=_entries(found)))
+    rest = sorted([*parts[1:], *added], key=lambda item: item.rid)
+    found = [item for item in (plan, *rest) if _is_asked(item, asked)]
+    if asked.after is not None:
+        last = asked.after[1]
+        found = [item for item in found if item.rid > last and item != plan]
+    page = found[: asked.count]
+    if "_count" not in dict(given):
+        # R4 wants it whole unless the caller asks for pages, and a plan has a limit of its own.
+        page = found
+    links = _links(interaction, given, page[-1] if len(page) < len(found) else None, plan)
+    shown = [item for item in page if item == plan]
+    beside = [item for item in page if item != plan]
+    return Reply(200, searchset(interaction.base, _entries(shown), links, included=_entries(beside)))
+
+
+def _is_asked(item: Version, asked: Narrowed) -> bool:
+    return asked.holds(item.type) and item.updated >= asked.since and asked.in_care(item.type, item.resource())
+
+
+def _links(
+    interaction: Interaction, given: Parameters, last: Version | None, first: Version | None = None
+) -> list[tuple[str, str]]:
+    """The page itself and, after ``last``, the next one; after ``first`` comes what has any number."""
+    links = [("self", _link(interaction, given))]
+    if last is not None:
+        kept = tuple(pair for pair in given if pair[0] != PAGE)
+        links.append(("next", _link(interaction, (*kept, (PAGE, f"{last.type}.{0 if last == first else last.rid}")))))
+    return links
 
 
 def supporting(
@@ -155,52 +201,19 @@ def _entries(found: Iterable[Version]) -> Iterator[tuple[str, str, bytes]]:
     return ((item.type, item.id, item.body or b"") for item in found)
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    count: int
-    since: int
-    types: frozenset[str]
-    after: tuple[str, int] | None
-
-
-def _asked(services: Services, given: dict[str, str]) -> _Asked:
-    settings = services.settings
-    text = given.get("_count", str(settings.default_count))
-    if not (text.isascii() and text.isdigit()) or len(text) > 18 or not int(text):
-        raise MalformedRequest(f"_count is {text[:40]!r}; it is a whole number, 1 or more.", expression="http._count")
-    since = span(given["_since"].replace(" ", "+")) if "_since" in given else None
-    if since is None and "_since" in given:
-        raise MalformedRequest(f"_since is {given['_since'][:40]!r}; it is an instant.", expression="http._since")
-    types = frozenset(item.strip() for item in given.get("_type", "").split(",") if item.strip())
-    unknown = sorted(types - set(CATALOG))
-    if unknown:
-        raise MalformedRequest(
-            f"_type names {unknown[0][:80]!r}. Served are: {', '.join(sorted(CATALOG))}.", expression="http._type"
-        )
-    return _Asked(min(int(text), settings.max_count), since.low if since else 0, types, _cursor(given))
-
-
-def _cursor(given: dict[str, str]) -> tuple[str, int] | None:
-    text = given.get(_PAGE)
-    if text is None:
-        return None
-    found = _CURSOR.fullmatch(text)
-    if found is None or found[1] not in ("Patient", *_BELONGING):
-        raise InvalidSearch("The page is none of this server's. Follow the next link as it is.", expression=_PAGE)
-    return found[1], int(found[2])
-
-
-def _stages(asked: _Asked) -> list[tuple[str, int]]:
+def _stages(asked: Narrowed) -> list[tuple[str, int]]:
     """The types that are still to be read, each with the resource number that it is read from."""
-    order = [type_ for type_ in ("Patient", *_BELONGING) if not asked.types or type_ in asked.types]
+    known = ["Patient", *_BELONGING]
+    order = [type_ for type_ in known if asked.holds(type_)]
     if asked.after is None:
         return [(type_, 0) for type_ in order]
-    known = ["Patient", *_BELONGING]
     type_, rid = asked.after
+    if type_ not in known:
+        raise wrong_page()
     left = [one for one in order if known.index(one) >= known.index(type_) and one != "Patient"]
     return [(one, rid if one == type_ else 0) for one in left]
 
 
-def _link(interaction: Interaction, given: dict[str, str]) -> str:
+def _link(interaction: Interaction, given: Parameters) -> str:
     own = f"{interaction.base}/{interaction.type}/{interaction.id}/$everything"
     return f"{own}?{urlencode(given)}" if given else own

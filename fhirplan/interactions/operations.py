@@ -59,8 +59,10 @@ class Operation:
 
 
 _PAGE: Final = (
+    Input("start", "date", "only resources of care on this date or later; what tells no date of care is there anyway"),
+    Input("end", "date", "only resources of care on this date or before"),
     Input("_since", "instant", "only resources that changed at or after this moment"),
-    Input("_type", "code", "only resources of these types, separated by commas"),
+    Input("_type", "code", "only resources of these types, separated by commas", many=True),
     Input("_count", "integer", "how many resources a page has, without the people they refer to"),
 )
 _META: Final = (Input("meta", "Meta", "profiles, tags and security labels", needed=True),)
@@ -95,10 +97,12 @@ _ALL: Final = (
     Operation(
         "plan-everything",
         "Everything about a care plan",
-        "The plan with its team, goals, tasks and service requests, and what these refer to, in one Bundle.",
+        "The plan with its team, goals, tasks and service requests, and what these refer to, in one Bundle unless "
+        "_count asks for pages.",
         _READ,
         "Bundle",
         ("CarePlan",),
+        inputs=_PAGE,
     ),
     Operation(
         "as-of",

@@ -43,6 +43,7 @@ from fhirplan.search.values import Row
 from fhirplan.store.commit import Change
 from fhirplan.store.engine import Transaction
 from fhirplan.store.versions import Method, Version
+from fhirplan.validation.asking import kept_only
 
 Read = Callable[[Services, Transaction, Interaction], Reply]
 WRITES: Final = ("create", "update", "patch", "delete")
@@ -84,7 +85,11 @@ def transaction(services: Services, interaction: Interaction, bundle: Resource, 
     _refuse_overlap(entries)
     maybe = may_have_conditional(interaction.body)
     if any(_has_condition(item, maybe) for item in entries):
-        with services.database.write() as tx:
+        if services.settings.terminology_url:
+            # What a terminology server says is asked for now, so that nobody waits for it under the lock.
+            with services.database.read() as tx:
+                _plan(services, tx, entries)
+        with services.database.write() as tx, kept_only():
             _hold(services, tx, entries)
             done = _apply(services, tx, interaction, entries, _plan(services, tx, entries), reads)
     else:

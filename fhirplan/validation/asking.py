@@ -5,7 +5,10 @@ The call itself is handed in, so that this room speaks to nobody.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Final
 
 Pair = tuple[str | None, str]
 """A code with its system; None where the element has none of its own."""
@@ -13,6 +16,27 @@ Ask = Callable[[str, str | None, str], bool | None]
 """Whether a (value set, system, code) is a member; None where the server cannot tell; raises NoAnswer."""
 Opened = Callable[[], Ask]
 """Starts the questions about one resource, which share one time limit."""
+
+
+_kept_only: Final = ContextVar("kept_only", default=False)
+
+
+@contextmanager
+def kept_only() -> Iterator[None]:
+    """Inside, nobody is waited for: only what a terminology server said before counts.
+
+    For whoever holds a lock that others wait for.
+    """
+    before = _kept_only.set(True)
+    try:
+        yield
+    finally:
+        _kept_only.reset(before)
+
+
+def may_wait() -> bool:
+    """Whether a terminology server may be asked now."""
+    return not _kept_only.get()
 
 
 class NoAnswer(Exception):

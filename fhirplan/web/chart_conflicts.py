@@ -70,7 +70,7 @@ def _explained(shown: Opened, number: int) -> Explained:
             found,
             clinic=settings.clinic_label,
             words=made.words,
-            validate=lambda resource: checked(services, resource),
+            validate=lambda resource: checked(services, resource, connection=made.who.connection),
         )
 
 

@@ -132,7 +132,13 @@ def _explained(services: Services, connection: Connection, number: int, actor: A
         if found is None or not _open_to(services, tx, actor, connection.name, found, letter):
             raise NotFound(f"There is no conflict {number}. $conflicts lists those there are.")
         clinic = services.settings.clinic_label
-        return explained(tx, connection.name, found, clinic=clinic, validate=lambda made: checked(services, made))
+        return explained(
+            tx,
+            connection.name,
+            found,
+            clinic=clinic,
+            validate=lambda made: checked(services, made, connection=connection),
+        )
 
 
 def _decision(given: Any) -> Take | Fields | Edited:

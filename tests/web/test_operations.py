@@ -213,3 +213,89 @@ def test_a_change_of_meta_minds_if_match_and_validity(api, goal, problem):
     assert api.send("POST", "Goal/g1/$meta-add", _meta(tag=[{"colour": "y"}])).status_code == 422
     problem(api.send("POST", "Goal/g9/$meta-add", _meta(tag=[{"code": "y"}])), 404, "not-found")
     problem(api.send("GET", "Goal/g1/$meta-add"), 405, "not-supported")
+
+
+@pytest.fixture
+def dated(api, patient, goal):
+    api.put(patient)
+    api.put({"resourceType": "Practitioner", "id": "n1"})
+    api.put({**goal, "id": "spring", "startDate": "2026-03-01", "target": [{"dueDate": "2026-05-31"}]})
+    api.put({**goal, "id": "autumn", "startDate": "2026-09-01"})
+    api.put({**goal, "id": "undated"})
+    when = {"resourceType": "Observation", "status": "final", "code": {"text": "weight"}, "subject": goal["subject"]}
+    for number in range(150):
+        api.put({**when, "id": f"o{number}", "effectiveDateTime": f"2026-{4 + number // 50:02}-{1 + number % 28:02}"})
+    plan = {"resourceType": "CarePlan", "id": "c1", "status": "active", "intent": "plan", "subject": goal["subject"]}
+    api.put(
+        {
+            **plan,
+            "period": {"start": "2026-01-01"},
+            "goal": [_ref(f"Goal/{name}") for name in ("spring", "autumn", "undated")],
+            "author": _ref("Practitioner/n1"),
+        }
+    )
+    return api
+
+
+def _walk(api, path):
+    seen = []
+    while path:
+        page = api.get(path).get_json(force=True)
+        seen += _names(page)
+        links = {link["relation"]: link["url"] for link in page["link"]}
+        path = links.get("next", "").removeprefix(f"{BASE}/")
+    return seen
+
+
+@pytest.mark.parametrize(
+    ("query", "goals", "observations"),
+    [
+        ("start=2026-04-15&end=2026-04-20", {"spring", "undated"}, 12),
+        ("start=2026-06", {"autumn", "undated"}, 50),
+        ("end=2026-02", {"undated"}, 0),
+        ("end=2026-04", {"spring", "undated"}, 50),
+        ("start=2026-09-01&end=2026-09-01", {"autumn", "undated"}, 0),
+    ],
+)
+def test_everything_is_narrowed_by_the_dates_of_care(dated, query, goals, observations):
+    for count in ("", "&_count=7"):
+        found = _walk(dated, f"Patient/p1/$everything?{query}{count}")
+        assert {name for name in found if name.startswith("Goal/")} == {f"Goal/{name}" for name in goals}
+        assert sum(name.startswith("Observation/") for name in found) == observations
+        assert {"Patient/p1", "CarePlan/c1"} <= set(found)
+    found = _walk(dated, f"CarePlan/c1/$everything?{query}")
+    assert set(found) == {"CarePlan/c1", "Patient/p1", "Practitioner/n1", *(f"Goal/{name}" for name in goals)}
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 6, 50])
+def test_the_pages_of_a_plan_hold_each_resource_once_and_the_plan_first(dated, count):
+    found = _walk(dated, f"CarePlan/c1/$everything?_count={count}")
+    assert found[0] == "CarePlan/c1"
+    assert sorted(found) == sorted(_names(dated.get("CarePlan/c1/$everything").get_json(force=True)))
+    assert len(found) == 6
+
+
+def test_a_plan_is_narrowed_by_type_and_time(dated):
+    assert _walk(dated, "CarePlan/c1/$everything?_type=Goal&_type=Patient") == [
+        *("Patient/p1", "Goal/spring", "Goal/autumn", "Goal/undated")
+    ]
+    assert _walk(dated, "CarePlan/c1/$everything?_since=2999-01-01") == []
+    assert len(_walk(dated, "CarePlan/c1/$everything?_since=2000-01-01T00:00:00Z")) == 6
+
+
+@pytest.mark.parametrize("query", ["start=soon", "end=2026-02-30", "start=2026-03&end=2026-02", "_page=x", "_count=0"])
+@pytest.mark.parametrize("place", ["Patient/p1", "CarePlan/c1"])
+def test_a_narrowing_that_makes_no_sense_is_refused(dated, problem, place, query):
+    problem(dated.get(f"{place}/$everything?{query}"), 400, "invalid")
+
+
+def test_what_r4_declares_of_everything_is_declared(api):
+    made = api.get("OperationDefinition/Patient-everything").get_json(force=True)
+    names = {item["name"]: (item["type"], item["max"]) for item in made["parameter"] if item["use"] == "in"}
+    assert names == {
+        "start": ("date", "1"),
+        "end": ("date", "1"),
+        "_since": ("instant", "1"),
+        "_type": ("code", "*"),
+        "_count": ("integer", "1"),
+    }
