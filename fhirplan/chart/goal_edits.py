@@ -93,7 +93,10 @@ def new(form: Form, key: str, patient: str, plan: Resource, world: World) -> lis
     made = {name: value for name, value in made.items() if value is not None}
     listed = [*objects(plan.get("goal")), reference(f"Goal/{key}")]
     version = str(child(plan, "meta", "versionId") or "")
-    return [Write(noted(made, text_of(form, "note"), world)), Write({**plan, "goal": listed}, version)]
+    if text_of(form, "note"):
+        own = reference(f"Patient/{patient}")
+        made["note"] = [{"authorReference": own, "time": now_of(world), "text": text_of(form, "note")}]
+    return [Write(made), Write({**plan, "goal": listed}, version)]
 
 
 def _coded(system: str, name: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from fhirplan.chart.chips import Chip
 from fhirplan.chart.plot import Plot, Reading
 from fhirplan.chart.world import World
 from fhirplan.coordination import due
-from fhirplan.coordination.elements import code, extension_targets, objects, targets
+from fhirplan.coordination.elements import code, extension_targets, objects, target, targets
 from fhirplan.coordination.progress import goal_due
 from fhirplan.coordination.vocabulary import GOAL_ACHIEVEMENT, GOAL_PRIORITY, PERTAINS_TO_GOAL
 from fhirplan.fhir.codec import Resource
@@ -38,6 +38,7 @@ class GoalRow:
     barriers: tuple[str, ...] = ()
     tasks: tuple[str, ...] = ()
     quote: str = ""
+    notes: tuple[str, ...] = ()
     readings: tuple[tuple[str, str], ...] = ()
     measured: bool = False
     open: bool = True
@@ -89,7 +90,8 @@ def row(goal: Resource, world: World) -> GoalRow:
             for task in world.of("Task")
             if ref in extension_targets(task, PERTAINS_TO_GOAL)
         ),
-        quote=next((str(item["text"]) for item in objects(goal.get("note")) if item.get("text")), ""),
+        quote=_own_words(goal),
+        notes=tuple(str(item["text"]) for item in objects(goal.get("note")) if item.get("text") and not _is_own(item)),
         readings=tuple((item.text, world.words.moment(item.at, world.now, world.zone)) for item in reversed(readings)),
         measured=any(item.get("measure") for item in objects(goal.get("target"))),
         open=lifecycle in _PURSUED,
@@ -98,8 +100,22 @@ def row(goal: Resource, world: World) -> GoalRow:
     )
 
 
+def _is_own(note: Any) -> bool:
+    return target(note.get("authorReference")).startswith(("Patient/", "RelatedPerson/"))
+
+
+def _own_words(goal: Resource) -> str:
+    """What the patient or their family said of the goal, or ""."""
+    return next((str(item["text"]) for item in objects(goal.get("note")) if item.get("text") and _is_own(item)), "")
+
+
 def _names(refs: tuple[str, ...], world: World) -> list[str]:
-    return [people.name_of(world.known.get(ref), world.known) or world.words("missing.item") for ref in refs]
+    """What these are called; one that is not here is said to be missing, one without a name is left out."""
+    said = (
+        people.name_of(world.known[ref], world.known) if ref in world.known else world.words("missing.item")
+        for ref in refs
+    )
+    return [name for name in said if name]
 
 
 def _target(goal: Resource, world: World) -> str:
