@@ -5,10 +5,16 @@ import threading
 from pathlib import Path
 
 import pytest
+import requests
 from werkzeug.serving import make_server
 
 from fhirplan import assembly, settings
+from fhirplan.sandbox.app import create_app as sandbox
+from fhirplan.sandbox.loading import load_folder
+from fhirplan.sandbox.resources import Store
+from fhirplan.sandbox.server import Server
 from fhirplan.store.engine import Database
+from fhirplan.sync.run import run_sync
 from fhirplan.web.app import create_app
 
 BUNDLES = Path(__file__).resolve().parents[2] / "fixtures" / "bundles"
@@ -52,4 +58,57 @@ def site(tmp_path_factory):
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
     server.server_close()
+    services.database.close()
+
+
+class Ward:
+    """A server beside a sandbox EHR that both hold the first sample patient, and a nurse's browser."""
+
+    def __init__(self, base, ehr, sync):
+        self.base, self.ehr, self._sync = base, ehr, sync
+
+    def sync(self):
+        self._sync()
+
+    def clinic_edits(self, ref, change):
+        """The clinic's staff change a resource of theirs, found by what both sides call it."""
+        resource = requests.get(f"{self.ehr}/{ref}", timeout=10).json()
+        change(resource)
+        answer = requests.put(f"{self.ehr}/{ref}", json=resource, timeout=10)
+        assert answer.status_code == 200, answer.text
+
+    def stored(self, ref):
+        return requests.get(f"{self.base}/fhir/{ref}", timeout=10).json()
+
+
+@pytest.fixture
+def ward(tmp_path):
+    """Our server over its own database, in step with a sandbox EHR that holds the first sample patient."""
+    store = Store()
+    ehr = Server("127.0.0.1", 0, sandbox(store))
+    ehr.start()
+    folder = tmp_path / "bundles"
+    folder.mkdir()
+    shutil.copy(BUNDLES / "b01-hf-home-health.json", folder)
+    load_folder(store, folder)
+    url = f"sqlite:///{tmp_path / 'ward.db'}"
+    Database.open(url).migrate()
+    chosen = settings.load(
+        {}, auth="open", database_url=url, data_dir=str(tmp_path), ehr_url=f"{ehr.url}/fhir", ehr_label="Epic",
+        clinic_label="Lakeside Clinic", time_zone="America/Chicago", import_validation="base", api_validation="base",
+    )  # fmt: skip
+    services = assembly.build(chosen)
+
+    def sync():
+        sides = assembly.build_sync(chosen, services, chosen.default_connection)
+        with sides.client:
+            run_sync(sides)
+
+    sync()
+    server = make_server("127.0.0.1", 0, create_app(services), threaded=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield Ward(f"http://127.0.0.1:{server.server_port}", f"{ehr.url}/fhir", sync)
+    server.shutdown()
+    server.server_close()
+    ehr.stop()
     services.database.close()

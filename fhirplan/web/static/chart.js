@@ -63,7 +63,7 @@
     }
   });
   document.addEventListener("htmx:afterRequest", function (event) {
-    if (event.detail.successful && event.detail.elt.matches("form")) { dirty = false; say(""); }
+    if (event.detail.xhr.status > 199 && event.detail.xhr.status < 400 && event.detail.elt.matches("form")) { dirty = false; say(""); }
   });
   document.addEventListener("htmx:afterSettle", function () {
     var first = document.querySelector("[autofocus]");
