@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, FromClause, and_, bindparam, func, not_, or_
+from sqlalchemy import ColumnElement, FromClause, and_, bindparam, func, literal_column, not_, or_
 
 from fhirplan.store.search_shapes import Group, Kind, Probe
 
@@ -36,7 +36,13 @@ def one_of_group(probe: Probe, place: int, group: Group, index: FromClause) -> _
     if (probe.kind, group.form) in _VARYING:
         shared = _SHARED.get((probe.kind, group.form))
         alike = one_of(_VARYING[probe.kind, group.form])
-        return alike if shared is None else and_(index.c[shared] == values(shared)[0], alike)
+        if shared is None:
+            return alike
+        column: ColumnElement[Any] = index.c[shared]
+        if shared == "sid":
+            # Without statistics SQLite would look up all of the system's codes instead of the one that is asked for.
+            column = column.op("+")(literal_column("0"))
+        return and_(column == values(shared)[0], alike)
     compare = _COMPARED[probe.kind]
     return or_(*(compare(group.form, index, name) for name in _names(probe.slot, place, group.size)))
 

@@ -27,6 +27,8 @@ from fhirplan.store.search_statements import search_statement
 # A condition on a range drives the search when fewer than so many rows match; otherwise resources are read in their
 # order until the page is full, which is soon when many match.
 FEW: Final = 2000
+# As FEW, for a value that many may have in a search with an order.
+FEW_EQUAL: Final = 500
 # So many resources at the other end of a reference are looked up first.
 FEW_ENDS: Final = 100
 # Above so many values another index is preferred to one read per value.
@@ -110,24 +112,31 @@ def _driver(
     params: Mapping[str, Any],
     codes: Mapping[int, SearchParameter],
 ) -> int | Literal["type"]:
-    """The part to read by: a selective equality, else a range with few rows, else none."""
-    equal = [(rank, number) for number, node in enumerate(nodes) if (rank := _rank(node, codes)) is not None]
-    if equal and (not keys or min(equal)[0] < _UNSELECTIVE):
-        return min(equal)[1]
+    """The part to read by: a selective equality, else what has few rows, else none."""
+    equal = sorted((rank, number) for number, node in enumerate(nodes) if (rank := _rank(node, codes)) is not None)
+    if equal and (not keys or equal[0][0] < _UNSELECTIVE):
+        return equal[0][1]
+    for _, number in equal:
+        # With an order of its own, a search reads along that, which is long for a value that few have.
+        node = nodes[number]
+        if isinstance(node, Probe) and _has_few(tx, node, params, FEW_EQUAL):
+            return number
     by_time = [key.kind for key in keys] == ["updated"]
     for number, node in enumerate(nodes):
-        if isinstance(node, Probe) and node.kind not in ("updated", "id") and not _is_equality(node) and not by_time:
-            shape = Shape(0, (node,), result="some")
-            row = tx.one(search_statement(shape), **params, limit=FEW)
-            if row is not None and row[0] < FEW:
-                return number
+        is_range = isinstance(node, Probe) and node.kind not in ("updated", "id") and not _is_equality(node)
+        if isinstance(node, Probe) and is_range and not by_time and _has_few(tx, node, params, FEW):
+            return number
     return "type"
 
 
+def _has_few(tx: Transaction, node: Probe, params: Mapping[str, Any], few: int) -> bool:
+    """Whether fewer than ``few`` rows match; no more of them are looked at."""
+    row = tx.one(search_statement(Shape(0, (node,), result="some")), **params, limit=few)
+    return row is not None and row[0] < few
+
+
 def _is_equality(probe: Probe) -> bool:
-    return probe.kind in ("token", "reference", "uri") and all(
-        group.form not in ("system", "below") for group in probe.groups
-    )
+    return probe.kind in ("token", "reference", "uri") and all(group.form != "below" for group in probe.groups)
 
 
 def _rank(node: Node, codes: Mapping[int, SearchParameter]) -> int | None:
@@ -140,6 +149,8 @@ def _rank(node: Node, codes: Mapping[int, SearchParameter]) -> int | None:
         return None
     parameter = codes[node.slot]
     many = 10 if sum(group.size for group in node.groups) > max(_MANY_VALUES, FEW_ENDS) else 0
+    if any(group.form == "system" for group in node.groups):
+        return many + 9
     if node.kind == "token":
         if parameter.code.endswith("identifier") or parameter.type == "reference":
             return many

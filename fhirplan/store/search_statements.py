@@ -34,7 +34,7 @@ from fhirplan.store import versions
 from fhirplan.store.engine import Statement, statement
 from fhirplan.store.indexes import TABLES
 from fhirplan.store.search_compare import any_group, bound, one_of_group
-from fhirplan.store.search_shapes import Group, Key, Kind, Node, Probe, Shape
+from fhirplan.store.search_shapes import Key, Kind, Node, Probe, Shape
 from fhirplan.store.tables import resource, version
 
 __all__ = ["bound", "fulfilling", "search_statement"]
@@ -150,9 +150,7 @@ def _once(probe: Probe, index: FromClause) -> _Clause | None:
     """Keeps one of the rows that a resource may have for one value, by looking for a smaller one beside it."""
     if not _is_one_value(probe):
         return None
-    last, value = {("token", "code"): ("sid", "code"), ("reference", "id"): ("target_type", "target_id")}.get(
-        (probe.kind, probe.groups[0].form), ("", "")
-    )
+    last, value = _REPEATED.get((probe.kind, probe.groups[0].form), ("", ""))
     if not last:
         return None
     other = TABLES[_index_kind(probe.kind)].alias("other")
@@ -160,11 +158,19 @@ def _once(probe: Probe, index: FromClause) -> _Clause | None:
     return not_(select(true()).where(same, other.c[last] < index.c[last]).exists())
 
 
+# Of what a resource may have several rows for one value: the column these differ in, and that of the value.
+_REPEATED: Final[dict[tuple[Kind, str], tuple[str, str]]] = {
+    ("token", "code"): ("sid", "code"),
+    ("token", "system"): ("code", "sid"),
+    ("reference", "id"): ("target_type", "target_id"),
+}
+
+
 def _is_one_value(probe: Probe) -> bool:
     """Whether it asks for one key of an index that is kept in the order of resources under each key."""
     return (
         probe.kind in ("token", "reference", "uri")
-        and probe.groups not in ((Group("system"),), (Group("below"),))
+        and probe.groups[0].form != "below"
         and len(probe.groups) == 1
         and probe.groups[0].size == 1
     )

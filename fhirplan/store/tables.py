@@ -131,6 +131,8 @@ index_reference: Final = _index_table(
     "index_reference", _needed("target_type"), _needed("target_id"), key=("pid", "target_id", "rid", "target_type")
 )
 index_uri: Final = _index_table("index_uri", _needed("value"), key=("pid", "value", "rid"))
+# For any code of a system.
+Index("ix_index_token_system", index_token.c.pid, index_token.c.sid, index_token.c.rid)
 # To ask one resource for its values: whether it has any, what it refers to, where it stands in an order.
 for _table in (index_token, index_reference, index_uri):
     Index(f"ix_{_table.name}_rid", _table.c.rid, _table.c.pid)

@@ -12,6 +12,12 @@ from fhirplan.store.search_sql import explain, search
 
 
 @pytest.fixture
+def many(monkeypatch):
+    """What more than ten resources have in common counts as what many have."""
+    monkeypatch.setattr("fhirplan.store.search_plan.FEW_EQUAL", 10)
+
+
+@pytest.fixture
 def stored(write, task):
     plan = {"resourceType": "CarePlan", "intent": "plan", "status": "active", "period": {"start": "2026-03-02"}}
     changes = []
@@ -38,6 +44,8 @@ MAIN = [
     ("Task", "owner=Practitioner/nurse&status=requested", "c0 USING PRIMARY KEY (pid=? AND target_id=?"),
     ("Task", "status=requested", "c0 USING PRIMARY KEY (pid=? AND code=?"),
     ("Task", "identifier=http://a|1&patient=p1", "c0 USING PRIMARY KEY (pid=? AND code=?"),
+    ("Task", "identifier=http://a|", "c0 USING COVERING INDEX ix_index_token_system (pid=? AND sid=?"),
+    ("Task", "patient=p1&identifier=http://a|", "c0 USING PRIMARY KEY (pid=? AND target_id=?"),
     ("Task", "_lastUpdated=ge2020-01-01", "ix_resource_updated (connection=? AND type=? AND updated>?"),
     ("Task", "_sort=-_lastUpdated", "ix_resource_updated (connection=? AND type=?"),
     ("Task", "status=requested&_sort=-_lastUpdated", "ix_resource_updated (connection=? AND type=?"),
@@ -49,7 +57,7 @@ MAIN = [
 
 @pytest.mark.parametrize(("type", "text", "driver"), MAIN)
 @pytest.mark.parametrize("later", [False, True])
-def test_a_page_is_read_along_one_index(stored, database, type, text, driver, later):
+def test_a_page_is_read_along_one_index(stored, many, database, type, text, driver, later):
     with database.read() as tx:
         asked = query(type, text, default_count=5)
         if later:
@@ -162,11 +170,17 @@ def related(write, task):
         ("Patient", "name:exact=Fam1", "c0 USING PRIMARY KEY (pid=? AND value=?)"),
     ],
 )
-def test_nothing_is_scanned_and_nothing_sorted(related, database, type, text, driver):
+def test_nothing_is_scanned_and_nothing_sorted(related, many, database, type, text, driver):
     steps = steps_of(database, type, text)
     assert any(driver in step for step in steps), steps
     assert [step for step in steps if "SCAN" in step and step != "SCAN driven"] == []
     assert [step for step in steps if "TEMP B-TREE" in step] == []
+
+
+def test_a_value_that_few_have_is_looked_up_and_sorted_rather_than_searched_for_in_the_order(related, database):
+    steps = steps_of(database, "Task", "status=requested&_sort=due")
+    assert any("c0 USING PRIMARY KEY (pid=? AND code=?" in step for step in steps), steps
+    assert any("TEMP B-TREE FOR ORDER BY" in step for step in steps)
 
 
 def test_few_candidates_are_sorted_and_many_are_not(related, database):
