@@ -40,7 +40,8 @@ _LAUNCHER: Final = (
     + "{% endfor %}</select></label><button>Open the chart</button></form>"
 )
 _CHART: Final = (
-    _HEAD + '<iframe src="{{ source }}" title="App"></iframe><p><a href="{{ source }}" target="_blank">In a tab</a></p>'
+    _HEAD
+    + '<iframe src="{{ address }}" title="App"></iframe><p><a href="{{ address }}" target="_blank">In a tab</a></p>'
 )
 _STYLE: Final = {"color_background": "#ffffff", "color_highlight": "#1a5fb4", "dim_border_radius": "4px"}
 
@@ -130,8 +131,8 @@ def sign_in_door(store: Store, desk: Desk) -> flask.Blueprint:
         opening = Opening(
             given.get("user", ""), given.get("patient", ""), given.get("encounter", ""), given.get("intent", "")
         )
-        source = leading(app.launch_url, {"iss": f"{_base()}/fhir", "launch": desk.open_chart(opening)})
-        return _page(_CHART, f"Chart of {opening.patient}", source=source)
+        address = leading(app.launch_url, {"iss": f"{_base()}/fhir", "launch": desk.open_chart(opening)})
+        return _page(_CHART, f"Chart of {opening.patient}", address=address)
 
     return door
 

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from flask import Flask, Request, Response, g, request
 
 from fhirplan.errors import NotPermitted
+from fhirplan.web.sessions import SID
 
 COOKIE: Final = "fhirplan_form"
 FIELD: Final = "csrf"
@@ -81,7 +82,8 @@ def add_cookie(app: Flask) -> None:
     def keep(response: Response) -> Response:
         made: bytes | None = g.get("form_key")
         if made is not None:
-            secure = request.is_secure
+            # A session has cookies that are for HTTPS only, so it is there even where a proxy ends it before us.
+            secure = request.is_secure or SID in request.environ
             response.set_cookie(
                 COOKIE,
                 made.hex(),

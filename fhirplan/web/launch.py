@@ -20,7 +20,7 @@ from fhirplan.settings import DEFAULT_CONNECTION
 from fhirplan.store.secrets import digest
 from fhirplan.telemetry import log
 from fhirplan.web.forms import once
-from fhirplan.web.sessions import COOKIE, ancestors, drop_cookie, session_of, set_cookie
+from fhirplan.web.sessions import COOKIE, all_ancestors, ancestors, drop_cookie, session_of, set_cookie
 
 ATTEMPT: Final = "__Host-fhirplan-in-"
 _ATTEMPT_SECONDS: Final = 600
@@ -67,9 +67,19 @@ def add_launch(app: Flask, authority: Authority) -> None:
             _log.info("session ended", sid=session.sid)
         return answer
 
-    app.add_url_rule("/auth/launch", "launch.launch", guarded(launch), methods=["GET"])
+    def in_a_frame(view: Callable[[], ResponseReturnValue]) -> Callable[[], ResponseReturnValue]:
+        """The view, whose refusals are seen in the frame of an EHR too: they show nothing and hold no form."""
+        shown = guarded(view)
+
+        def framed() -> ResponseReturnValue:
+            g.frame_ancestors = all_ancestors(authority.settings)
+            return shown()
+
+        return framed
+
+    app.add_url_rule("/auth/launch", "launch.launch", in_a_frame(launch), methods=["GET"])
     app.add_url_rule("/auth/login", "launch.login", guarded(login), methods=["GET"])
-    app.add_url_rule("/auth/callback", "launch.callback", guarded(callback), methods=["GET"])
+    app.add_url_rule("/auth/callback", "launch.callback", in_a_frame(callback), methods=["GET"])
     app.add_url_rule("/chart/leave", "launch.logout", guarded(logout), methods=["POST"])
 
 

@@ -15,7 +15,7 @@ from flask import Flask, Request, Response, current_app, g
 from fhirplan.launch.authority import Authority
 from fhirplan.launch.begin import issuers
 from fhirplan.launch.renewal import found_patient, renewed
-from fhirplan.settings import Connection
+from fhirplan.settings import Connection, Settings
 from fhirplan.store import sessions
 from fhirplan.store.sessions import Session
 
@@ -63,6 +63,8 @@ def session_of(request: Request) -> Session | None:
     sid, authority = request.environ.get(SID), _authority()
     if not sid or authority is None:
         return None
+    # What is said without a session is said where the session was, and is the same for everybody.
+    g.frame_ancestors = all_ancestors(authority.settings)
     secret = request.cookies.get(COOKIE + sid, "")
     with authority.database.read() as tx:
         found = sessions.get(tx, authority.sealer, sid, secret, authority.clock()) if secret else None
@@ -81,6 +83,12 @@ def ancestors(connection: Connection) -> tuple[str, ...]:
     """The web origins that may show a connection's pages in a frame: those of its EHR and those of its settings."""
     made = [*connection.launch_frame_ancestors, *issuers(connection)]
     return tuple(dict.fromkeys(found[0] for item in made if (found := _ORIGIN.match(item)) is not None))
+
+
+def all_ancestors(settings: Settings) -> tuple[str, ...]:
+    """The web origins of all EHRs that open our pages."""
+    opening = (item for item in settings.all_connections if item.launch_client_id)
+    return tuple(dict.fromkeys(origin for item in opening for origin in ancestors(item)))
 
 
 def set_cookie(response: Response, name: str, value: str, seconds: int) -> None:

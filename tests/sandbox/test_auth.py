@@ -370,3 +370,19 @@ def test_a_client_finds_the_door_and_comes_in_over_a_socket(tmp_path, keys):
         process.terminate()
         assert process.wait(10) == 0
         process.stdout.close()
+
+
+def test_a_chart_of_the_launcher_opens_the_app_in_a_frame(clock):
+    from fhirplan.sandbox.app import create_app
+    from fhirplan.sandbox.desk import App, Desk
+    from fhirplan.sandbox.resources import Store
+
+    store = Store(None)
+    desk = Desk({"app": App("app", ("http://127.0.0.1:1/back",), "http://127.0.0.1:1/launch")})
+    client = create_app(store, desk=desk).test_client()
+    page = client.get("/launcher/chart?app=app&user=Practitioner/p&patient=x").get_data(as_text=True)
+    assert 'iframe src="http://127.0.0.1:1/launch?iss=http%3A%2F%2Flocalhost%2Ffhir&amp;launch=' in page
+    assert client.get("/launcher/chart?app=none").status_code == 404
+    assert "app" in client.get("/launcher").get_data(as_text=True)
+    assert client.get("/auth/authorize?client_id=none").status_code == 400
+    store.close()
