@@ -78,6 +78,7 @@ def build_sync(settings: Settings, services: Services, connection: Connection, w
         clock=services.clock,
         new_id=services.new_id,
         validate=lambda resource: checked(services, resource, connection=connection, imported=True),
+        judge=lambda resource: checked(services, resource, connection=connection),
         worker=worker or worker_name(),
         folder=settings.data_dir / "workers",
         rules=services.rules,

@@ -40,7 +40,7 @@ _RESOLVED: Final = statement(
         tables.conflict.c.type == bindparam("type"),
         tables.conflict.c.id == bindparam("id"),
         tables.conflict.c.state == "resolved",
-        tables.conflict.c.resolved == bindparam("at"),
+        tables.conflict.c.decided_version == bindparam("version"),
     )
 )
 
@@ -127,7 +127,7 @@ def _entities(tx: Transaction, connection: str, write: Write) -> list[dict[str, 
             text = f"{write.type}/{link.ehr_id}" + (f"/_history/{link.ehr_version}" if known else "")
             found.append(_source("ehr", text, f"{text} of the EHR"))
     elif write.version > 1:
-        row = tx.one(_RESOLVED, connection=connection, type=write.type, id=write.id, at=write.updated)
+        row = tx.one(_RESOLVED, connection=connection, type=write.type, id=write.id, version=write.version)
         if row is not None:
             found.append(_source("conflict", str(row[0]), f"conflict {row[0]}, resolved with this version"))
     return found

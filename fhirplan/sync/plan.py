@@ -164,7 +164,7 @@ def merged(base: Resource, local: Resource, remote: Resource, terms: Terms = ASK
     made = outcome.resource
     if outcome.regenerate and _text_status(made) in _MADE_FROM_FIELDS:
         made = {key: value for key, value in made.items() if key != "text"}
-    broken = _broken(made, local, remote, terms)
+    broken = newly_broken(made, (local, remote), terms.validate)
     if broken:
         named = tuple(dict.fromkeys(_INDEX.sub("", issue.expression) or str(made["resourceType"]) for issue in broken))
         return Conflict(named, broken)
@@ -176,11 +176,16 @@ def _text_status(resource: Resource) -> str:
     return str(text.get("status")) if isinstance(text, dict) else ""
 
 
-def _broken(made: Resource, local: Resource, remote: Resource, terms: Terms) -> tuple[Issue, ...]:
-    found = [issue for issue in terms.validate(made) if issue.is_error]
+def newly_broken(
+    made: Resource, copies: Iterable[Resource], validate: Callable[[Resource], Sequence[Issue]]
+) -> tuple[Issue, ...]:
+    """The errors of a resource that none of the copies it was made from has."""
+    found = [issue for issue in validate(made) if issue.is_error]
     if not found:
         return ()
-    known = Counter(map(_rule, terms.validate(local))) | Counter(map(_rule, terms.validate(remote)))
+    known: Counter[tuple[str, str, str]] = Counter()
+    for copy in copies:
+        known.update(map(_rule, validate(copy)))
     more = Counter(map(_rule, found)) - known
     return tuple(issue for issue in found if _rule(issue) in more)
 

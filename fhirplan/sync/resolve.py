@@ -24,6 +24,7 @@ from fhirplan.store.versions import Version
 from fhirplan.sync.content import comparable
 from fhirplan.sync.explain import clashes, edition
 from fhirplan.sync.identity import Ids
+from fhirplan.sync.plan import newly_broken
 from fhirplan.sync.sides import Sides
 
 Take = Literal["ours", "theirs"]
@@ -50,6 +51,9 @@ def resolve(sides: Sides, cid: int, decision: Take | Fields | Edited, *, actor: 
     (see ``explain.edition``), "" for whichever it is. What is sent names the EHR's version the person saw, so an edit
     made there meanwhile becomes a new conflict. A Provenance tells who decided; it is sent where the EHR takes it.
 
+    What comes out is judged as strictly as what people write here, but only for what the person made of the copies: a
+    rule that one of them breaks already is no reason to refuse the decision.
+
     Raises NotFound for a number that is no conflict, VersionMismatch when somebody resolved it before or it is not as
     it was seen, InvalidResource for a choice that does not fit or leaves something open, or a result that is invalid.
     """
@@ -61,7 +65,8 @@ def resolve(sides: Sides, cid: int, decision: Take | Fields | Edited, *, actor: 
         current = versions.current(tx, sides.connection, known.type, known.id)
         if seen and seen != edition(known, current):
             raise VersionMismatch(f"Conflict {cid} is not as you saw it. Look at it again, then decide.")
-        if not conflicts.resolve(tx, cid, sides.clock()):
+        how = _how(decision)
+        if not conflicts.resolve(tx, cid, sides.clock(), by=actor, decision=how):
             raise VersionMismatch(f"Conflict {cid} has been resolved already.")
         ids = sides.ids(tx)
         link = links.by_id(tx, sides.connection, known.type, known.id)
@@ -72,8 +77,20 @@ def resolve(sides: Sides, cid: int, decision: Take | Fields | Edited, *, actor: 
         elif decision == "ours":
             _take_ours(sides, ids, known, link)
         else:
-            _take_made(sides, ids, known, link, _made(known, current, decision), actor)
-        _record(sides, ids, known, decision, actor, push=send_provenance)
+            _take_made(sides, ids, known, link, _made(known, current, decision), current, actor)
+        after = versions.current(tx, sides.connection, known.type, known.id)
+        conflicts.came_of(tx, cid, after.version if after is not None else 0)
+        if after is not None and not after.deleted:
+            _record(ids, known, how, actor, push=send_provenance)
+
+
+def _how(decision: Take | Fields | Edited) -> str:
+    return decision if isinstance(decision, str) else "fields" if isinstance(decision, Fields) else "edited"
+
+
+def _origin(known: Collision, actor: str, *, push: bool) -> Origin:
+    """The version says whose decision it comes from, and of which conflict."""
+    return Origin(actor=actor, request_id=f"conflict-{known.cid}", source="api" if push else "ehr", push=push)
 
 
 def _made(known: Collision, current: Version | None, decision: Take | Fields | Edited) -> Resource:
@@ -98,18 +115,21 @@ def _made(known: Collision, current: Version | None, decision: Take | Fields | E
     return outcome.resource
 
 
-def _take_made(sides: Sides, ids: Ids, known: Collision, link: Link, made: Resource, actor: str) -> None:
-    findings = [issue for issue in sides.validate(made) if issue.is_error]
+def _take_made(
+    sides: Sides, ids: Ids, known: Collision, link: Link, made: Resource, current: Version | None, actor: str
+) -> None:
+    """Stores what a person made of both copies; it may break no rule that neither of them breaks."""
+    mine = [current.resource()] if current is not None and not current.deleted else []
+    copies = [*mine, known.remote] if known.remote is not None else mine
+    findings = newly_broken(made, copies, sides.judge or sides.validate)
     if findings:
         raise InvalidResource(findings)
     tx, name = ids.tx, ids.connection
     links.put(tx, name, _agreed(known, link, 0), ids.now)
     outbox.move(tx, name, known.type, known.id, "held", "waiting", ids.now)
-    current = versions.current(tx, name, known.type, known.id)
     method: Literal["create", "update"] = "create" if current is None or current.deleted else "update"
-    origin = Origin(actor=actor, request_id="", source="api", push=True)
     changes = _ruled(sides, ids, known, Change(method, known.type, known.id, made))
-    commit(tx, name, changes, now=ids.now, origin=origin, base=ids.border.our_base)
+    commit(tx, name, changes, now=ids.now, origin=_origin(known, actor, push=True), base=ids.border.our_base)
 
 
 def _ruled(sides: Sides, ids: Ids, known: Collision, change: Change) -> list[Change]:
@@ -134,14 +154,8 @@ def _takes_provenance(sides: Sides) -> bool:
         return False
 
 
-def _record(
-    sides: Sides, ids: Ids, known: Collision, decision: Take | Fields | Edited, actor: str, *, push: bool
-) -> None:
+def _record(ids: Ids, known: Collision, how: str, actor: str, *, push: bool) -> None:
     """A Provenance of the decision: what it was about, who took it, and when (R4 Provenance)."""
-    current = versions.current(ids.tx, ids.connection, known.type, known.id)
-    if current is None or current.deleted:
-        return
-    how = decision if isinstance(decision, str) else "fields" if isinstance(decision, Fields) else "edited"
     made: Resource = {
         "resourceType": "Provenance",
         "id": ids.new_id(),
@@ -150,7 +164,7 @@ def _record(
         "activity": {"text": f"Resolved a conflict of two edits: {how}"},
         "agent": [{"who": {"display": actor}}],
     }
-    origin = Origin(actor=actor, request_id="", source="api", push=push)
+    origin = replace(_origin(known, actor, push=True), push=push)
     change = Change("create", "Provenance", str(made["id"]), made)
     commit(ids.tx, ids.connection, [change], now=ids.now, origin=origin, base=ids.border.our_base)
 
@@ -158,7 +172,7 @@ def _record(
 def _take_theirs(sides: Sides, ids: Ids, known: Collision, link: Link, actor: str) -> None:
     tx, name = ids.tx, ids.connection
     current = versions.current(tx, name, known.type, known.id)
-    origin = Origin(actor=actor, request_id="", source="ehr", push=False)
+    origin = _origin(known, actor, push=False)
     version = current
     if known.remote is not None:
         exists = current is not None and not current.deleted

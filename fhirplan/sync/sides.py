@@ -31,6 +31,7 @@ class Sides:
     """Our store and one EHR. ``clock`` gives milliseconds since 1970, ``chance`` a number from 0 up to 1.
 
     ``worker`` names who claims outbox rows; it is unique among the processes and threads that run at the same time.
+    ``validate`` is as strict as what comes from the EHR is checked, ``judge`` as what people write here is.
     ``patients`` says whose records are pulled, as the setting ``ehr_patients`` does.
     Not shared between threads, as its client is not. ``lanes`` are worked at once in one pass, ``bundle`` is the most
     entries of a transaction (1: none is sent), after ``failures_before_pause`` failures in a row the EHR is left alone
@@ -52,6 +53,7 @@ class Sides:
     policy: Policy = field(default_factory=Policy)
     chosen_vendor: str = ""
     patients: str = ""
+    judge: Validate | None = None
     lanes: int = 4
     bundle: int = 50
     failures_before_pause: int = 5
@@ -96,6 +98,7 @@ def open_sides(
     new_id: Callable[[], str],
     validate: Validate,
     worker: str,
+    judge: Validate | None = None,
     folder: Path | None = None,
     rules: Rules | None = None,
     chance: Callable[[], float] = random.random,
@@ -126,6 +129,7 @@ def open_sides(
         policy=_policy(connection),
         chosen_vendor=connection.ehr_vendor,
         patients=connection.ehr_patients,
+        judge=judge,
         lanes=connection.push_lanes,
         bundle=connection.push_bundle_entries,
         failures_before_pause=connection.ehr_failures_before_pause,
