@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-BENCHMARKS = ("serving", "validation", "store", "growth", "memory")
+BENCHMARKS = ("serving", "validation", "store", "growth", "memory", "sync")
 
 
 def main() -> int:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import people
+import pushing
 from sqlalchemy import text
 
 from fhirplan import assembly
@@ -31,12 +32,15 @@ from fhirplan.sync.sides import Sides
 SANDBOX = "from fhirplan.cli.main import main; main()"
 MARKS = {"first pull": 0.35}
 """Most milliseconds of our CPU for one resource."""
+MERGE_MARK = 1.0
+"""Most milliseconds for the merge of a CarePlan."""
 
 
 def main() -> int:
     """Prints a table, or JSON with --json; 1 when a mark is missed."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--resources", type=int, default=10_000)
+    options.add_argument("--changes", type=int, default=1_000, help="how many are pushed in each way")
     options.add_argument("--memory", type=int, default=0, help="also pull so many, and tell the memory it took")
     options.add_argument("--json", action="store_true")
     options.add_argument("--fill", type=Path, help=argparse.SUPPRESS)
@@ -46,6 +50,7 @@ def main() -> int:
         return 0
     with tempfile.TemporaryDirectory() as name:
         found = pulling(Path(name) / "pull", given.resources)
+        found += pushed(Path(name) / "push", given.changes) + pushing.merging()
         if given.memory:
             found += pulling(Path(name) / "memory", given.memory)[:1]
     if given.json:
@@ -55,6 +60,7 @@ def main() -> int:
             rest = {key: value for key, value in row.items() if key != "what"}
             print(f"{row['what']:44}", "  ".join(f"{key} {value}" for key, value in rest.items()))
     missed = [row for row in found if row.get("cpu_ms_each", 0) > MARKS.get(row["what"].partition(" of")[0], 1e9)]
+    missed += [row for row in found if row.get("ms", 0) > MERGE_MARK]
     return 1 if missed else 0
 
 
@@ -67,6 +73,14 @@ def pulling(folder: Path, resources: int) -> list[dict[str, Any]]:
         forget_versions(ours.database)
         by_hash = timed(f"no-change pull of {resources} by hash", resources, lambda: pull(ours, Tally(), full=True))
     return [first, unchanged, by_hash]
+
+
+def pushed(folder: Path, changes: int) -> list[dict[str, Any]]:
+    """So many changes sent one by one, several patients at once, and as transactions."""
+    folder.mkdir()
+    with ehr(folder, 50 * people.PER_PATIENT) as base, sides(folder, base) as ours:
+        pull(ours, Tally())
+        return pushing.pushing(ours, changes)
 
 
 def forget_versions(database: Database) -> None:

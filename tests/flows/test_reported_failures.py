@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from typing import Any
 
@@ -97,3 +98,59 @@ def test_care_team_members_of_any_type_go_both_ways(clinic: Any, ours: Any, make
     ours.save({**about, "id": "mine", "participant": members})
     assert ours.sync().agreed
     assert [team["participant"] for team in clinic.all("CareTeam")] == [members, members]
+
+
+def test_a_bundle_too_large_does_not_time_out_for_ever(clinic: Any, door: Any, behind_door: Any, make: Any) -> None:
+    """A bundle that was too large to be answered in time was sent again as it was, again and again."""
+    clinic.put(make.patient())
+    behind_door.sync()
+    answered = door._refusal
+    door._refusal = lambda method, request: "refuse" if request.count(b'"fullUrl"') > 4 else answered(method, request)
+    for number in range(12):
+        behind_door.save(make.goal(f"g-{number}", f"Goal {number}"))
+    clock, sides = behind_door.sides.clock, behind_door.sides
+    for hours in range(1, 6):
+        sides = dataclasses.replace(sides, clock=lambda ahead=hours: clock() + ahead * 3_600_000)
+        push(sides, Tally(), everything=True)
+    assert sorted(goal["description"]["text"] for goal in clinic.all("Goal")) == sorted(f"Goal {n}" for n in range(12))
+
+
+def test_what_looks_the_same_in_one_transaction_is_not_dropped(clinic: Any, ours: Any, make: Any) -> None:
+    """Of entries of one transaction with the same condition only the first was kept."""
+    clinic.put(make.patient())
+    ours.sync()
+    shared = [{"system": "http://example.org/programme", "value": "heart-failure"}]
+    for number in range(3):
+        ours.save(make.goal(f"g-{number}", "The same words", identifier=shared))
+    assert ours.sync().agreed
+    assert len(clinic.all("Goal")) == 3
+    assert len({ours.link("Goal", f"g-{number}").ehr_id for number in range(3)}) == 3
+
+
+def test_an_error_that_does_not_say_which_entry_failed_parks_that_entry_alone(
+    clinic: Any, door: Any, behind_door: Any, make: Any
+) -> None:
+    """A transaction's error named no entry, so that nobody knew what to correct."""
+    clinic.put(make.patient())
+    behind_door.sync()
+    door.poison = b"Goal 5"
+    for number in range(9):
+        behind_door.save(make.goal(f"g-{number}", f"Goal {number}"))
+    report = behind_door.sync()
+    assert (report.parked, report.pushed) == (1, 8)
+    assert [(row.id, row.state) for row in behind_door.waiting()] == [("g-5", "parked")]
+    assert any("Goal/g-5 is parked" in reason for reason in report.reasons)
+
+
+def test_references_are_rewritten_in_updates_as_in_creates(clinic: Any, ours: Any, make: Any) -> None:
+    """Ids were rewritten when a resource was created, and an update wrote our own ids over them."""
+    clinic.put(make.patient())
+    ours.sync()
+    ours.save(make.goal("first"))
+    ours.save(make.plan("cp", goal=[{"reference": "Goal/first"}]))
+    assert ours.sync().agreed
+    ours.save(make.goal("second"))
+    ours.edit("CarePlan", "cp", goal=[{"reference": "Goal/first"}, {"reference": "Goal/second"}])
+    assert ours.sync().agreed
+    there = {f"Goal/{ours.link('Goal', id_).ehr_id}" for id_ in ("first", "second")}
+    assert {item["reference"] for item in clinic.all("CarePlan")[0]["goal"]} == there
