@@ -99,6 +99,9 @@ def reindex(
         while (made := _build(database, connection, spec, base, batch)) > 0:
             done += made
             progress(done, max(total, done))
+            # What comes after these was written meanwhile, and so is indexed; to go on would never end under load.
+            if made < batch:
+                break
         _finish(database, connection, spec)
     _remove_retired(database, connection)
     return done
