@@ -45,8 +45,9 @@ NEEDS: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 """The letters that each interaction needs on its type; what is not listed here is denied to every token."""
-# What any one scope opens: each entry of a bundle is decided on its own, $validate shows nothing that is stored.
-_ANY_SCOPE: Final = frozenset({"bundle"})
+# What any one scope opens: each entry of a bundle is decided on its own, and so is what $apply and $extract read and
+# write; $validate shows nothing that is stored.
+_ANY_SCOPE: Final = frozenset({"bundle", "apply", "extract"})
 _ANY_LETTER: Final = frozenset({"validate"})
 # Over the types that the scopes say may be searched.
 _WHOLE_SYSTEM: Final = frozenset({"history-system", "search-system"})

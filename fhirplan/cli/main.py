@@ -19,6 +19,7 @@ COMMANDS: Final = {
     "sync": "pull and push now, and report",
     "validate": "say what is wrong with resources, and what to do",
     "load": "bring Bundles in through the same checks as the API",
+    "apply": "make a care plan of a template",
     "ehr": "what an EHR can do for us",
     "conflicts": "what was changed on both sides",
     "outbox": "what waits to be sent",
@@ -57,7 +58,10 @@ def command() -> None:
 def main() -> None:
     """Runs the command line; an error of ours ends it with its words and exit code 2."""
     try:
-        command.main(standalone_mode=False)
+        # Not standing alone, click gives the code of an Exit back instead of leaving with it.
+        code = command.main(standalone_mode=False)
+        if isinstance(code, int):
+            sys.exit(code)
     except click.exceptions.Exit as leaving:
         sys.exit(leaving.exit_code)
     except click.Abort:

@@ -51,6 +51,11 @@ class Discharge:
     visit_by: datetime
 
 
+def is_stay(encounter: Resource) -> bool:
+    """Whether an encounter is a stay in a hospital or facility."""
+    return word(encounter.get("class"), "code") in FACILITY and word(encounter) not in ("cancelled", "entered-in-error")
+
+
 def discharge(
     encounter: Resource, plan: Resource, risk: Resource | None, zone: ZoneInfo, holidays: Set[date] = frozenset()
 ) -> Discharge | None:

@@ -16,8 +16,11 @@ from fhirplan.interactions import operations
 from fhirplan.interactions.outcomes import MethodNotAllowed
 from fhirplan.interactions.values import Kind
 
-TYPES: Final = ("OperationDefinition", "SearchParameter")
+MADE: Final = ("OperationDefinition", "SearchParameter")
 """What is served besides the catalog's types, made from the declarations and only to be read."""
+SHIPPED: Final = ("PlanDefinition", "Questionnaire")
+"""What comes with the server and its packages, and is only to be read."""
+TYPES: Final = (*MADE, *SHIPPED)
 AUDIT: Final = "AuditEvent"
 """What is served besides, made from what is kept of accesses, and only to be read."""
 
@@ -75,6 +78,9 @@ def address(method: str, path: str) -> Address:
         return Address(_chosen(method, _SYSTEM_HISTORY, path))
     if parts == ["openapi.json"]:
         return Address(_chosen(method, _OPENAPI, path))
+    if parts[0] in SHIPPED and parts[-1].startswith("$") and len(parts) in (2, 3):
+        id_ = _checked(parts[1]) if len(parts) == 3 else ""
+        return Address(_operation(method, parts[0], parts[-1], path, instance=bool(id_)), parts[0], id_)
     if parts[0] in TYPES:
         return _made(method, parts, path, _DEFINITIONS, _DEFINITION)
     if parts[0] == AUDIT:

@@ -10,11 +10,12 @@ from fhirplan.catalog import CATALOG, ResourceSpec, SearchParameter
 from fhirplan.catalog.search import MOST_USED, includes, modifiers_of, revincludes
 from fhirplan.fhir.codec import dumps
 from fhirplan.fhir.dates import instant
-from fhirplan.interactions.address import AUDIT, TYPES
-from fhirplan.interactions.operations import OPERATIONS
+from fhirplan.interactions.address import AUDIT, SHIPPED, TYPES
+from fhirplan.interactions.operations import OPERATIONS, Operation
 from fhirplan.interactions.operations import name as operation_name
 from fhirplan.interactions.parameters import refuse_parameters
 from fhirplan.interactions.services import Services
+from fhirplan.interactions.shipped import search_parameters
 from fhirplan.interactions.values import Interaction, Kind, Reply
 from fhirplan.settings import Settings
 
@@ -122,7 +123,7 @@ def _rest(known: _Facts) -> dict[str, Any]:
         "security": {"cors": False, "description": security},
         "resource": [
             *(_resource(CATALOG[name]) for name in sorted(CATALOG)),
-            *({"type": name, "interaction": [{"code": "read"}, {"code": "search-type"}]} for name in TYPES),
+            *(_definitions(name) for name in TYPES),
             {
                 "type": AUDIT,
                 "interaction": [{"code": "read"}, {"code": "search-type"}],
@@ -138,6 +139,21 @@ def _rest(known: _Facts) -> dict[str, Any]:
         ],
         "compartment": ["http://hl7.org/fhir/CompartmentDefinition/patient"],
     }
+
+
+def _definitions(type_: str) -> dict[str, Any]:
+    """What is claimed of a type of definition, which is only read, and of what is done with it."""
+    made: dict[str, Any] = {"type": type_, "interaction": [{"code": "read"}, {"code": "search-type"}]}
+    if type_ in SHIPPED:
+        made["searchParam"] = [_parameter(item) for item in search_parameters(type_)]
+    operations = [item for item in OPERATIONS.values() if type_ in item.types]
+    if operations:
+        made["operation"] = [_claimed(item) for item in operations]
+    return made
+
+
+def _claimed(item: Operation) -> dict[str, str]:
+    return {"name": operation_name(item), "definition": item.url, "documentation": item.meaning}
 
 
 def _parameter(item: SearchParameter) -> dict[str, Any]:
@@ -164,11 +180,7 @@ def _resource(spec: ResourceSpec) -> dict[str, Any]:
             "searchInclude": list(includes(spec)),
             "searchRevInclude": list(revincludes(spec.type)),
             "searchParam": [_parameter(item) for item in spec.parameters],
-            "operation": [
-                {"name": operation_name(item), "definition": item.url, "documentation": item.meaning}
-                for item in OPERATIONS.values()
-                if item.serves(spec.type)
-            ],
+            "operation": [_claimed(item) for item in OPERATIONS.values() if item.serves(spec.type)],
         }
     )
     return made

@@ -10,25 +10,36 @@ from fhirplan.catalog import CATALOG, COMMON, SearchParameter
 from fhirplan.errors import NotFound
 from fhirplan.fhir.bundle import searchset
 from fhirplan.fhir.codec import dumps
+from fhirplan.interactions.address import SHIPPED
 from fhirplan.interactions.operations import OPERATIONS, OURS, Input, Operation, name
 from fhirplan.interactions.parameters import refuse_parameters
 from fhirplan.interactions.services import Services
+from fhirplan.interactions.shipped import matching, search_parameters, shipped
 from fhirplan.interactions.values import Interaction, Reply
 
 
-def definition_read(_services: Services, interaction: Interaction) -> Reply:
+def definition_read(services: Services, interaction: Interaction) -> Reply:
     """200 with the definition of that id; raises NotFound."""
     refuse_parameters(interaction)
-    found = _all(interaction.type).get(interaction.id)
+    if interaction.type in SHIPPED:
+        known = shipped(services, interaction.type).get(interaction.id)
+        found = dumps(known) if known is not None else None
+    else:
+        found = _all(interaction.type).get(interaction.id)
     if found is None:
         raise NotFound(f"There is no {interaction.type}/{interaction.id} here. /{interaction.type} lists them all.")
     return Reply(200, found)
 
 
-def definition_search(_services: Services, interaction: Interaction) -> Reply:
-    """200 with all definitions of a type; raises MalformedRequest for a parameter, as there are none to search by."""
-    refuse_parameters(interaction)
-    found = _all(interaction.type)
+def definition_search(services: Services, interaction: Interaction) -> Reply:
+    """200 with all definitions of a type. What is made is searched by nothing, what is shipped by its url, name,
+    title, version and status; raises MalformedRequest, InvalidSearch for any other parameter."""
+    if interaction.type in SHIPPED:
+        listed_here = matching(services, interaction.type, interaction.parameters)
+        found: Mapping[str, bytes] = {id_: dumps(item) for id_, item in listed_here}
+    else:
+        refuse_parameters(interaction)
+        found = _all(interaction.type)
     links = [("self", f"{interaction.base}/{interaction.type}")]
     listed = ((interaction.type, id_, body) for id_, body in found.items())
     return Reply(200, searchset(interaction.base, listed, links, len(found)))
@@ -82,6 +93,7 @@ def _output(item: Operation) -> dict[str, Any]:
 
 def _parameters() -> list[dict[str, Any]]:
     common = [_parameter("Resource", item) for item in COMMON]
+    common += [_parameter(type_, item) for type_ in SHIPPED for item in search_parameters(type_)]
     return common + [_parameter(type_, item) for type_ in sorted(CATALOG) for item in CATALOG[type_].search]
 
 

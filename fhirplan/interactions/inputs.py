@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from fhirplan.errors import MalformedRequest
 from fhirplan.interactions.incoming import parsed
@@ -10,6 +10,9 @@ from fhirplan.interactions.operations import OPERATIONS
 from fhirplan.interactions.parameters import refuse_parameters
 from fhirplan.interactions.services import Services
 from fhirplan.interactions.values import Interaction, Parameters
+
+# Inputs that are resources; who takes one reads it from ``parameters``.
+_RESOURCES: Final = frozenset({"planDefinition"})
 
 
 def inputs(services: Services, interaction: Interaction, *more: str) -> Parameters:
@@ -43,6 +46,13 @@ def _of_body(services: Services, interaction: Interaction, names: tuple[str, ...
                 expression="Parameters.parameter",
             )
         values = [value for key, value in item.items() if key.startswith("value")]
+        # A string that names a resource may come as the Reference it stands for.
+        if len(values) == 1 and isinstance(values[0], dict) and isinstance(values[0].get("reference"), str):
+            values = [values[0]["reference"]]
+        if "resource" in item and item["name"] in _RESOURCES:
+            continue
+        if len(values) == 1 and isinstance(values[0], bool):
+            values = [str(values[0]).lower()]
         if len(values) != 1 or isinstance(values[0], dict | list):
             raise MalformedRequest(f"{name} has no plain value.", expression="Parameters.parameter")
         found.append((str(name), str(values[0])))

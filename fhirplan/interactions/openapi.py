@@ -40,6 +40,9 @@ def _described(base: str) -> bytes:
     for type_ in TYPES:
         paths[f"/{type_}"] = {"get": _call(f"{type_}-search", f"All {type_} resources")}
         paths[f"/{type_}/{{id}}"] = {"get": _call(f"{type_}-read", f"One {type_}", [_ref("id")])}
+        for item in OPERATIONS.values():
+            if type_ in item.types:
+                paths.update(_operation(item, type_))
     paths[f"/{AUDIT}"] = {"get": _call(f"{AUDIT}-search", "Accesses", _named(("patient", "date", "_count")))}
     paths[f"/{AUDIT}/{{id}}"] = {"get": _call(f"{AUDIT}-read", "One access", [_ref("id")])}
     for type_ in sorted(CATALOG):
@@ -97,7 +100,7 @@ def _of_type(spec: ResourceSpec) -> dict[str, Any]:
 
 
 def _operation(item: Operation, type_: str) -> dict[str, Any]:
-    query = [_query(one.name) for one in item.inputs if one.type not in ("Resource", "Meta")]
+    query = [_query(one.name) for one in item.inputs if one.type not in ("Resource", "Meta", "PlanDefinition")]
     places = [(f"/{type_}/{{id}}/${name(item)}", [_ref("id"), *query], "instance")] if item.at_instance else []
     if item.at_type:
         places.append((f"/{type_}/${name(item)}", query, "type"))

@@ -68,6 +68,28 @@ _PAGE: Final = (
 _META: Final = (Input("meta", "Meta", "profiles, tags and security labels", needed=True),)
 _READ: Final = ("GET", "HEAD", "POST")
 
+_APPLY: Final = (
+    Input("subject", "string", "the patient, as Patient/[id]", needed=True),
+    Input("planDefinition", "PlanDefinition", "the template, where it is not in the address"),
+    Input("url", "uri", "the canonical of the template, instead of planDefinition"),
+    Input("practitioner", "string", "who leads, as PractitionerRole/[id] or Practitioner/[id]; else who leads now"),
+    Input("encounter", "string", "the stay that gives admission and discharge; else the newest one"),
+    Input("plan", "string", "the care plan to add to; else the patient's own of this template, or a new one"),
+    Input("careTeam", "string", "whose members own the tasks of their role; else the patient's active team"),
+    Input(
+        "anchor",
+        "string",
+        "a moment to count from, as name=dateTime, such as discharge=2026-03-06T15:00:00-06:00",
+        many=True,
+    ),
+    Input("leaveOut", "string", "the id of an action that is not wanted", many=True),
+    Input("dryRun", "boolean", "true: give the transaction that would be made, and write nothing"),
+)
+_EXTRACT: Final = (
+    Input("store", "boolean", "true: carry the transaction out, and give its response"),
+    Input("plan", "string", "the care plan that is to take up what is found, as CarePlan/[id]"),
+)
+
 _ALL: Final = (
     Operation(
         "validate",
@@ -164,6 +186,33 @@ _ALL: Final = (
         ("Patient",),
         changes=True,
         inputs=(Input("reason", "string", "why it cannot wait for a consent, in at least ten letters", needed=True),),
+    ),
+    Operation(
+        "apply",
+        "Apply a template to a patient",
+        "Makes a care plan with its goals, tasks and team of a template, in one transaction, with the times that "
+        "follow from the patient's stay. Applied again it adds only what is new: a task is dated once its anchor is "
+        "known, and what a person has changed is left alone. Gives the plan; with dryRun the transaction that would "
+        "be made.",
+        ("POST",),
+        "CarePlan",
+        ("PlanDefinition",),
+        at_type=True,
+        changes=True,
+        inputs=_APPLY,
+        standard="PlanDefinition-apply",
+    ),
+    Operation(
+        "extract",
+        "Turn an assessment into findings, needs and suggestions",
+        "Reads the answers to the case management assessment: findings (Observation), needs and barriers (Condition), "
+        "the risk tier, suggested goals (proposed) and tasks (draft). Gives them as a transaction, as structured data "
+        "capture (SDC) has it; with store it is carried out. Extracted again it makes nothing twice.",
+        ("POST",),
+        "Bundle",
+        ("QuestionnaireResponse",),
+        changes=True,
+        inputs=_EXTRACT,
     ),
 )
 

@@ -8,7 +8,9 @@ from typing import Final
 
 from fhirplan.access.decide import decide
 from fhirplan.errors import FhirplanError, Misconfigured
+from fhirplan.interactions.applying import apply_template
 from fhirplan.interactions.as_of import as_of
+from fhirplan.interactions.assessing import extract
 from fhirplan.interactions.auditing import audit_read, audit_search, note
 from fhirplan.interactions.authenticate import authenticate
 from fhirplan.interactions.break_glass import break_glass
@@ -58,6 +60,8 @@ OTHERS: Final[dict[str, Callable[[Services, Interaction], Reply]]] = {
     "meta-add": meta_add,
     "meta-delete": meta_delete,
     "break-glass": break_glass,
+    "apply": lambda services, interaction: apply_template(services, interaction, READS),
+    "extract": lambda services, interaction: extract(services, interaction, READS),
     "definition-read": definition_read,
     "definition-search": definition_search,
     "openapi": openapi,

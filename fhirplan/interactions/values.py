@@ -34,6 +34,8 @@ Kind = Literal[
     "meta-add",
     "meta-delete",
     "break-glass",
+    "apply",
+    "extract",
     "audit-read",
     "audit-search",
     "definition-read",
