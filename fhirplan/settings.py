@@ -167,6 +167,12 @@ class Settings:
     database_url: str = _setting(
         "", "where the database is; empty: SQLite in data_dir", accepted="sqlite:///FILE or postgresql://…"
     )
+    jobs_url: str = _setting(
+        "",
+        "where the workers' queue is; empty: a file in data_dir, for the workers of one machine",
+        accepted="postgresql://… or redis://…",
+        secret=True,
+    )
     database_connections: int = _setting(
         8, "most connections to PostgreSQL of each of our processes; SQLite has one per thread", minimum=1
     )
@@ -379,6 +385,8 @@ def _check_together(settings: Settings) -> None:
         raise Misconfigured(
             f"time_zone: {settings.time_zone!r} is no IANA time zone such as America/Chicago."
         ) from None
+    if settings.jobs_url and urlsplit(settings.jobs_url).scheme not in ("postgresql", "postgres", "redis", "rediss"):
+        raise Misconfigured("jobs_url: expected a postgresql:// or redis:// URL, or nothing for a file in data_dir.")
     if settings.terminology_url and urlsplit(settings.terminology_url).scheme not in ("http", "https"):
         raise Misconfigured(f"terminology_url: {settings.terminology_url!r} is no http or https URL.")
     for item in settings.guarded_labels:

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from huey import SqliteHuey
+from huey import Huey
 from huey.consumer import Consumer, Scheduler
 
 from fhirplan.errors import EhrFailure
@@ -30,8 +30,8 @@ from fhirplan.jobs.passes import (
     pull_pass,
     push_pass,
     tidy_pass,
-    turn,
 )
+from fhirplan.jobs.queue import opened
 from fhirplan.projection.project import Projecting, waiting
 from fhirplan.settings import Connection, Settings
 from fhirplan.store.engine import Database
@@ -66,12 +66,9 @@ def consumer(
 
     ``open_sides(connection, worker)`` makes the sides of a connection for a worker of that name; each thread has its
     own. ``projecting(connection)`` gives what keeps the coordination state of its patients current. Of a connection
-    without an EHR nothing is pulled or pushed.
+    without an EHR nothing is pulled or pushed. Raises Misconfigured when the queue cannot be used.
     """
-    folder = settings.data_dir
-    # Two workers that start at once must not both make the queue's tables.
-    with turn(folder / "jobs.lock", wait=True):
-        queue = SqliteHuey("fhirplan", filename=str(folder / "jobs.db"), results=False)
+    queue = opened(settings)
     sides = _PerThread(open_sides)
     names = [connection.name for connection in settings.all_connections]
     keep_ms = int(settings.outbox_retention_days * 86_400_000)
@@ -95,13 +92,13 @@ def consumer(
     )
 
 
-def _projection(queue: SqliteHuey, settings: Settings, to: Projecting) -> Timed:
+def _projection(queue: Huey, settings: Settings, to: Projecting) -> Timed:
     run = _task(queue, f"project {to.connection}", lambda: project_pass(to))
     return Timed(run, settings.project_interval, lambda: waiting(to))
 
 
 def _of_connection(
-    queue: SqliteHuey, settings: Settings, connection: Connection, database: Database, sides: _PerThread
+    queue: Huey, settings: Settings, connection: Connection, database: Database, sides: _PerThread
 ) -> list[Timed]:
     def pull() -> None:
         pull_pass(sides.of(connection), settings.data_dir)
@@ -135,7 +132,7 @@ def _of_connection(
     ]
 
 
-def _task(queue: SqliteHuey, name: str, run: Callable[[], Any]) -> Any:
+def _task(queue: Huey, name: str, run: Callable[[], Any]) -> Any:
     """A pass as a huey task; whatever goes wrong in it is logged, and the next tick tries again."""
 
     def guarded() -> None:
@@ -182,7 +179,7 @@ class _Timer(Scheduler):  # type: ignore[misc] # huey has no types
 
     process_name = "Timer"
 
-    def __init__(self, queue: SqliteHuey, stop_flag: Any, timed: list[Timed]) -> None:
+    def __init__(self, queue: Huey, stop_flag: Any, timed: list[Timed]) -> None:
         super().__init__(huey=queue, stop_flag=stop_flag, interval=1, periodic=False)
         self._timed = timed
         self._next: dict[str, float] = {}
@@ -212,7 +209,7 @@ class _Timer(Scheduler):  # type: ignore[misc] # huey has no types
 class _Consumer(Consumer):  # type: ignore[misc] # huey has no types
     """huey's consumer with our timer in place of its own, which counts in whole minutes."""
 
-    def __init__(self, queue: SqliteHuey, timed: list[Timed], **options: Any) -> None:
+    def __init__(self, queue: Huey, timed: list[Timed], **options: Any) -> None:
         self._timed = timed
         logging.getLogger("huey").setLevel(logging.WARNING)
         super().__init__(queue, **options)
