@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from datetime import time as clock_time
@@ -38,10 +38,18 @@ class Derived:
     rows: tuple[Row, ...]
 
 
-def derive(record: World, patient: str, now: int, rules: Rules, conflicts: Iterable[str] = ()) -> Derived:
+def derive(
+    record: World,
+    patient: str,
+    now: int,
+    rules: Rules,
+    conflicts: Iterable[str] = (),
+    written: Callable[[str], Resource | None] = lambda _ref: None,
+) -> Derived:
     """What follows from the record of a patient (id) at ``now``, in milliseconds since 1970; nothing that it holds.
 
-    ``conflicts`` are the references of all resources with an edit on both sides that waits for a person.
+    ``conflicts`` are the references of all resources with an edit on both sides that waits for a person; ``written``
+    gives a List as it was derived last where the EHR has changed it since, None where it has not.
     """
     about = f"Patient/{patient}"
     at = rules.local(now)
@@ -56,7 +64,7 @@ def derive(record: World, patient: str, now: int, rules: Rules, conflicts: Itera
         found = state(record, plan, at, rules.zone)
         flagged, standing = _flags(record, found, flags, at, rules, torn)
         changes += flagged
-        changes += _list(record, found, standing, at, rules)
+        changes += _list(record, written, worklist(found, standing, at, rules.zone, AUTHOR))
         if word(plan) not in _ENDED:
             moments = (next_change(found, at, rules.zone), alert_change(record, found, at, rules.zone), _tomorrow(at))
             after = min(item for item in moments if item is not None)
@@ -97,12 +105,18 @@ def _teams(plan: Resource) -> list[str]:
     return [str(item.get("reference")) for item in objects(plan.get("careTeam"))]
 
 
-def _list(record: World, found: PlanState, flags: Iterable[Resource], at: datetime, rules: Rules) -> list[Change]:
-    made = worklist(found, flags, at, rules.zone, AUTHOR)
-    stored = record.get(local(made))
-    if not changed(stored, made):
+def _list(record: World, written: Callable[[str], Resource | None], made: Resource) -> list[Change]:
+    """The change of a List that says something else than before.
+
+    Where an EHR stores it in its own way, writing it again for that alone would go on for ever.
+    """
+    ref = local(made)
+    stored = record.get(ref)
+    if stored is None:
+        return [Change("create", "List", made["id"], made)]
+    if not changed(stored, made) or not changed(written(ref), made):
         return []
-    return [Change("create", "List", made["id"], made) if stored is None else _updated(made, stored)]
+    return [_updated(made, stored)]
 
 
 def _updated(made: Resource, stored: Resource | None = None) -> Change:

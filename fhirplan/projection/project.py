@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from fhirplan.errors import VersionMismatch
-from fhirplan.projection.derive import Derived, derive
-from fhirplan.store import conflicts, projection
+from fhirplan.fhir.codec import Resource
+from fhirplan.projection.derive import AUTHOR, Derived, derive
+from fhirplan.store import conflicts, projection, versions
 from fhirplan.store.commit import Change, Origin, commit
 from fhirplan.store.engine import Database, Transaction
 from fhirplan.store.record import StoredRecord
@@ -21,6 +22,7 @@ from fhirplan.telemetry import log
 
 _ROUNDS: Final = 3
 _AT_ONCE: Final = 200
+_EHR: Final = "ehr"
 _log = log("projection")
 
 
@@ -96,13 +98,24 @@ def project(to: Projecting, patient: str) -> int:
 def _derived(to: Projecting, tx: Transaction, patient: str) -> Derived:
     record = StoredRecord(tx, to.connection, to.rules.behaviors)
     torn = [f"{item.type}/{item.id}" for item in conflicts.listed(tx, to.connection)]
-    return derive(record, patient, to.clock(), to.rules, torn)
+
+    def written(ref: str) -> Resource | None:
+        """What was derived last, where the EHR has stored it in its own way since."""
+        type_, _, id_ = ref.partition("/")
+        theirs = versions.last_by(tx, to.connection, type_, id_, _EHR)
+        now = versions.current(tx, to.connection, type_, id_)
+        if theirs is None or now is None or theirs.version != now.version:
+            return None
+        found = versions.last_by(tx, to.connection, type_, id_, AUTHOR)
+        return found.resource() if found is not None else None
+
+    return derive(record, patient, to.clock(), to.rules, torn, written)
 
 
 def _write(to: Projecting, tx: Transaction, patient: str, made: Derived) -> int:
     now = to.clock()
     projection.seen(tx, to.connection, patient)
-    origin = Origin(actor="Device/fhirplan", request_id="", source="api", push=to.push, marks=False)
+    origin = Origin(actor=AUTHOR, request_id="", source="api", push=to.push, marks=False)
     changes: Iterable[Change] = made.changes
     commit(tx, to.connection, list(changes), now=now, origin=origin, base=to.base)
     projection.put(tx, to.connection, patient, made.rows, now)

@@ -128,6 +128,20 @@ def last_live(tx: Transaction, rid: int, before: int = _NEWEST) -> Version | Non
     return Version(*row) if row is not None else None
 
 
+_LAST_BY: Final = statement(
+    _select(_OF_RESOURCE)
+    .where(versions.c.actor == bindparam("actor"), versions.c.body.is_not(None))
+    .order_by(versions.c.version.desc())
+    .limit(1)
+)
+
+
+def last_by(tx: Transaction, connection: str, type: str, id: str, actor: str) -> Version | None:
+    """The newest version of a resource that this actor wrote and that is no deletion; None where there is none."""
+    row = tx.one(_LAST_BY, connection=connection, type=type, id=id, actor=actor)
+    return Version(*row) if row is not None else None
+
+
 _BY_RID: Final = statement(
     select(*COLUMNS)
     .select_from(resources.join(versions, versions.c.vid == resources.c.vid))

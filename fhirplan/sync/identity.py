@@ -6,6 +6,7 @@ Medication/9 (a type we do not hold)       <EHR base>/Medication/9
 Goal/7/_history/2 (the EHR's numbering)    <EHR base>/Goal/7/_history/2
 identifier sid/goal|g1, no reference       Goal/g1                   what the EHR did not have when it was sent
 <our base>/Goal/g1/_history/3              Goal/g1/_history/3
+<our base>/Device/fhirplan                 Device/fhirplan           of a type we do not hold, and named here
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from fhirplan.store import links, versions
 from fhirplan.store.commit import Origin
 from fhirplan.store.engine import Transaction
 from fhirplan.store.links import Link
-from fhirplan.sync.content import SID, marked, sid_system
+from fhirplan.sync.content import SID, marked, sid_system, unmarked
 
 # Who writes what comes from the EHR; it is not sent back there.
 FROM_EHR: Final = Origin(actor="ehr", request_id="", source="ehr", push=False)
@@ -107,10 +108,13 @@ class Ids:
 
 
 def inbound(ids: Ids, remote: Resource, our_id: str) -> Resource:
-    """The EHR's copy as ours: our id, references in our ids. meta.versionId and lastUpdated are left as they are."""
+    """The EHR's copy as ours: our id, references in our ids, without our mark.
+
+    meta.versionId and lastUpdated are left as they are.
+    """
     by_sid = ids.border.by_sid
     made: Resource = _mapped(remote, lambda element: _reference_in(ids, by_sid, element))
-    return {**made, "id": our_id}
+    return unmarked({**made, "id": our_id})
 
 
 def outbound(ids: Ids, local: Resource, ehr_id: str) -> Resource:
@@ -166,9 +170,9 @@ def _reference_out(ids: Ids, element: _Element) -> _Element:
         return element
     if to.server == border.ehr_base:
         return {**element, "reference": _spelled(to, to.id)}
-    if to.server not in ("", border.our_base) or to.type not in border.types:
+    if to.server not in ("", border.our_base):
         return element
-    if to.version:
+    if to.version or to.type not in border.types:
         return {**element, "reference": f"{border.our_base}/{_spelled(to, to.id)}"}
     theirs = ids.theirs(to.type, to.id)
     if theirs:

@@ -54,7 +54,7 @@ OUTBOUND = {
     "https://elsewhere.test/fhir/Goal/g": {"reference": "https://elsewhere.test/fhir/Goal/g"},
     "urn:uuid:0f1c": {"reference": "urn:uuid:0f1c"},
     "#part": {"reference": "#part"},
-    "Medication/7": {"reference": "Medication/7"},
+    "Medication/7": {"reference": "https://ours.test/fhir/Medication/7"},
 }
 
 
@@ -62,6 +62,19 @@ OUTBOUND = {
 def test_each_kind_of_reference_goes_out_as_the_ehr_can_use_it(ours: str, tx: Transaction) -> None:
     task = {"resourceType": "Task", "id": "t", "focus": {"reference": ours, "display": "It"}}
     assert outbound(ids(tx), task, "t")["focus"] == {**OUTBOUND[ours], "display": "It"}
+
+
+@pytest.mark.parametrize("ours", [item for item in OUTBOUND if not item.startswith("https://ours.test/fhir/Patient")])
+def test_each_kind_of_reference_comes_back_as_it_went_out(ours: str, tx: Transaction) -> None:
+    task = {"resourceType": "Task", "id": "t", "focus": {"reference": ours}}
+    assert inbound(ids(tx), outbound(ids(tx), task, "t"), "t") == task
+
+
+def test_the_mark_on_the_ehrs_copy_is_not_on_ours(tx: Transaction) -> None:
+    goal = {"resourceType": "Goal", "id": "g", "identifier": [{"system": "urn:mine", "value": "7"}]}
+    sent = outbound(ids(tx), goal, "901")
+    assert len(sent["identifier"]) == 2
+    assert inbound(ids(tx), sent, "g") == goal
 
 
 @pytest.mark.parametrize("theirs", ["Patient/900", "https://ehr.test/r4/Patient/900"])
