@@ -17,7 +17,7 @@ from fhirplan.interactions.parameters import refuse_parameters
 from fhirplan.interactions.services import Services
 from fhirplan.interactions.shipped import search_parameters
 from fhirplan.interactions.values import Interaction, Kind, Reply
-from fhirplan.settings import Settings
+from fhirplan.settings import Connection, Settings
 
 # The codes that R4 has for what is done with a type and with the whole (ValueSets type- and
 # system-restful-interaction), in its order.
@@ -32,6 +32,8 @@ OF_A_TYPE: Final[tuple[Kind, ...]] = (
     "create",
     "search-type",
 )
+_OAUTH_URIS: Final = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
+_SERVICES: Final = "http://terminology.hl7.org/CodeSystem/restful-security-service"
 OF_THE_SYSTEM: Final = ("transaction", "batch", "search-system", "history-system")
 _LIMITS: Final = (
     "A transaction or batch holds at most {entries} entries, a body at most {body} bytes, a page at most {page} "
@@ -46,7 +48,7 @@ _LIMITS: Final = (
 def capabilities(services: Services, interaction: Interaction) -> Reply:
     """200 with the CapabilityStatement of the connection; raises MalformedRequest for a parameter."""
     refuse_parameters(interaction)
-    known = _Facts.of(services.settings, interaction.base)
+    known = _Facts.of(services.settings, interaction.base, services.connection(interaction))
     if known not in _made:
         _made[known] = _statement(known, instant(services.clock()))
     return Reply(200, _made[known])
@@ -58,6 +60,8 @@ class _Facts:
 
     base: str
     auth: str
+    authority: str
+    signs_in: bool
     entries: int
     body: int
     page: int
@@ -67,10 +71,12 @@ class _Facts:
     chain: int
 
     @classmethod
-    def of(cls, settings: Settings, base: str) -> _Facts:
+    def of(cls, settings: Settings, base: str, connection: Connection) -> _Facts:
         return cls(
             base,
             settings.auth,
+            f"{settings.base_url.rstrip('/')}/auth",
+            settings.auth == "open" or bool(connection.launch_client_id and connection.ehr_url),
             settings.max_bundle_entries,
             settings.max_body_bytes,
             settings.max_count,
@@ -120,7 +126,7 @@ def _rest(known: _Facts) -> dict[str, Any]:
             values=known.values,
             chain=known.chain,
         ),
-        "security": {"cors": False, "description": security},
+        "security": {**_security(known), "description": security},
         "resource": [
             *(_resource(CATALOG[name]) for name in sorted(CATALOG)),
             *(_definitions(name) for name in TYPES),
@@ -154,6 +160,23 @@ def _definitions(type_: str) -> dict[str, Any]:
 
 def _claimed(item: Operation) -> dict[str, str]:
     return {"name": operation_name(item), "definition": item.url, "documentation": item.meaning}
+
+
+def _security(known: _Facts) -> dict[str, Any]:
+    """Where tokens are to be had, as clients of before smart-configuration look for it (SMART App Launch 1.0)."""
+    places = {"token": "token", "revoke": "revoke", "introspect": "introspect"}
+    if known.signs_in:
+        places = {"authorize": "authorize", **places}
+    return {
+        "extension": [
+            {
+                "url": _OAUTH_URIS,
+                "extension": [{"url": name, "valueUri": f"{known.authority}/{path}"} for name, path in places.items()],
+            }
+        ],
+        "cors": True,
+        "service": [{"coding": [{"system": _SERVICES, "code": "SMART-on-FHIR"}]}],
+    }
 
 
 def _parameter(item: SearchParameter) -> dict[str, Any]:

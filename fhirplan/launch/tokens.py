@@ -13,6 +13,7 @@ from fhirplan.launch import granting, issuing
 from fhirplan.launch.authority import Authority
 from fhirplan.launch.proof import client_of
 from fhirplan.launch.refusals import OAuthRefused
+from fhirplan.launch.registry import find
 from fhirplan.store import grants, tickets
 from fhirplan.store.clients import Client
 from fhirplan.store.engine import Transaction
@@ -30,7 +31,8 @@ def answer(authority: Authority, form: Mapping[str, str], authorization: str) ->
         # Before the client is asked who it is: SMART's conformance tests want exactly this.
         code = "unsupported_grant_type" if kind else "invalid_request"
         raise OAuthRefused(code, f"grant_type is not one of {', '.join(GRANT_TYPES)}.")
-    client = client_of(authority, form, authorization)
+    client = _silent(authority, form) if not authorization and kind == "refresh_token" else None
+    client = client or client_of(authority, form, authorization)
     if kind == "client_credentials":
         return _for_client(authority, client, form)
     refused: OAuthRefused | None = None
@@ -44,6 +46,21 @@ def answer(authority: Authority, form: Mapping[str, str], authorization: str) ->
     if refused is not None:
         raise refused
     return made
+
+
+def _silent(authority: Authority, form: Mapping[str, str]) -> Client | None:
+    """The public client that a refresh token was given to, where none is named; None for any other.
+
+    RFC 6749 section 6 has only clients that can prove who they are do so, and the SMART JavaScript client leaves its
+    client_id out here. The token itself, which works once, is what it proves.
+    """
+    if {"client_id", "client_assertion", "client_assertion_type", "client_secret"} & set(form):
+        return None
+    with authority.database.read() as tx:
+        ticket = tickets.look(tx, authority.sealer, "refresh", form.get("refresh_token", ""), authority.clock())
+        grant = grants.get(tx, ticket.gid) if ticket is not None else None
+    client = find(authority, grant.client_id) if grant is not None else None
+    return client if client is not None and client.kind == "public" else None
 
 
 def _for_client(authority: Authority, client: Client, form: Mapping[str, str]) -> dict[str, Any]:

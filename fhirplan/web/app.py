@@ -18,6 +18,7 @@ from fhirplan.web.apps import add_apps
 from fhirplan.web.auth import add_auth
 from fhirplan.web.cds import add_cds
 from fhirplan.web.chart import add_chart
+from fhirplan.web.cors import add_cors
 from fhirplan.web.fhir_api import add_fhir_api, base_urls
 from fhirplan.web.headers import policy, require_loopback, secured
 from fhirplan.web.health import add_health
@@ -52,6 +53,7 @@ def create_app(services: Services) -> Flask:
     add_launch(app, authority)
     add_apps(app, authority)
     add_sessions(app, authority)
+    add_cors(app, authority)
     add_health(app, services)
     add_metrics(app, services)
     add_chart(app, services)

@@ -310,6 +310,15 @@ def test_a_refresh_token_is_its_own_apps(server, ehr):
     assert refreshed(server, said["refresh_token"]).status_code == 200
 
 
+def test_a_public_app_may_leave_its_name_out_when_it_refreshes_and_others_may_not(server, ehr):
+    said = exchanged(server, coded(server, ehr)).json
+    assert refreshed(server, said["refresh_token"], client_id=None).status_code == 200
+    assert refreshed(server, "guess", client_id=None).status_code == 401
+    code = coded(server, ehr, client_id="secret-app")
+    said = exchanged(server, code, BASIC, client_id=None).json
+    assert refreshed(server, said["refresh_token"], client_id=None).status_code == 401
+
+
 def test_revoking_either_token_ends_both(server, ehr):
     for which in ("refresh_token", "access_token"):
         said = exchanged(server, coded(server, ehr)).json
