@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 from fhirplan.fhir.codec import Json, Resource
@@ -35,10 +36,19 @@ def parse(text: Any) -> Reference | None:
     """The reference a string spells, or None for a urn, a fragment (``#x``), a query or anything else."""
     if not isinstance(text, str):
         return None
+    # The same patient, plan and owner are named again and again; only short texts are worth remembering.
+    return _remembered(text) if len(text) <= _SHORT else _parse(text)
+
+
+def _parse(text: str) -> Reference | None:
     found = _RELATIVE.fullmatch(text)
     if not found:
         return None
     return Reference(found["type"], found["id"], found["server"] or "", found["version"] or "")
+
+
+_SHORT: Final = 128
+_remembered: Final = lru_cache(maxsize=4096)(_parse)
 
 
 def target_type(reference: Json) -> str:
@@ -49,18 +59,25 @@ def target_type(reference: Json) -> str:
     return found.type if found else str(reference.get("type") or "")
 
 
-def walk(resource: Json, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+def walk(resource: Json, path: str = "") -> list[tuple[str, dict[str, Any]]]:
     """Each Reference element in a resource with its FHIRPath: any object that has a string ``reference``."""
-    if isinstance(resource, dict):
-        if isinstance(resource.get("reference"), str):
-            yield path, resource
-        root = path or str(resource.get("resourceType", ""))
-        for key, value in resource.items():
-            if isinstance(value, dict | list):
-                yield from walk(value, f"{root}.{key}")
-    elif isinstance(resource, list):
-        for index, value in enumerate(resource):
-            yield from walk(value, f"{path}[{index}]")
+    found: list[tuple[str, dict[str, Any]]] = []
+    _walk(resource, path, found)
+    return found
+
+
+def _walk(value: Json, path: str, found: list[tuple[str, dict[str, Any]]]) -> None:
+    if isinstance(value, dict):
+        if isinstance(value.get("reference"), str):
+            found.append((path, value))
+        root = path or str(value.get("resourceType", ""))
+        for key, item in value.items():
+            if isinstance(item, dict | list):
+                _walk(item, f"{root}.{key}", found)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            if isinstance(item, dict | list):
+                _walk(item, f"{path}[{index}]", found)
 
 
 def rewrite(resource: Resource, new: Callable[[str], str | None]) -> Resource:
