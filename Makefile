@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 PORT ?= 8080
 EHR_PORT ?= 8081
 ONCE ?=
+FAULTS ?=
 # make itself knows AS as the assembler.
 ifneq ($(filter default undefined,$(origin AS)),)
 AS := open
@@ -28,8 +29,8 @@ $(VENV)/installed-dev: $(VENV)/installed
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev,postgres]'
 	@touch $@
 
-demo: $(VENV)/installed ## EHR, server, worker and sample data here; ONCE=1: change both sides, agree, exit; AS=epic
-	$(BIN)/fhirplan demo --data .demo --as $(AS) --port $(PORT) --ehr-port $(EHR_PORT) $(if $(ONCE),--once)
+demo: $(VENV)/installed ## EHR, server, worker and sample data here; ONCE=1: change both sides, agree, exit; AS=epic; FAULTS=1
+	$(BIN)/fhirplan demo --data .demo --as $(AS) --port $(PORT) --ehr-port $(EHR_PORT) $(if $(ONCE),--once) $(if $(FAULTS),--faults)
 
 test: $(VENV)/installed-dev ## the whole test suite
 	$(BIN)/pytest

@@ -32,6 +32,13 @@ from fhirplan.sync.run import run_sync
 PROGRAM: Final = (sys.executable, "-c", "from fhirplan.cli.main import main; main()")
 MARK: Final = ".fhirplan-demo"
 PATIENCE: Final = 60.0
+# What goes wrong with --faults: shares of the requests, drawn by the seed.
+FAULTS: Final = (
+    "throttle=0.03,unavailable=0.05,lost-request=0.03,lost-reply=0.08,reset=0.03,duplicates=0.08,html=0.03,stale=0.03"
+)
+SEED: Final = "7"
+FIRST_SYNCS: Final = 8
+PAUSE: Final = 2.0
 STOPPING: Final = 15.0
 
 
@@ -46,9 +53,10 @@ STOPPING: Final = 15.0
     show_default=True,
     help="Whose EHR the sandbox plays.",
 )
+@click.option("--faults", is_flag=True, help="Let the EHR fail now and then: lost replies, throttling, broken pages.")
 @click.option("--once", is_flag=True, help="Change both sides, sync until they agree, report, and stop.")
 @click.option("--data", type=click.Path(path_type=Path, file_okay=False), help="Folder to work in; emptied at start.")
-def command(port: int, ehr_port: int, persona: str, once: bool, data: Path | None) -> None:
+def command(port: int, ehr_port: int, persona: str, faults: bool, once: bool, data: Path | None) -> None:
     """Start everything with sample data: EHR, server, worker, first sync. Nothing leaves this machine.
 
     With --once it exits with 0 when both sides agree at the end, else with 1.
@@ -67,19 +75,20 @@ def command(port: int, ehr_port: int, persona: str, once: bool, data: Path | Non
         console.print("[bold]1[/bold] The EHR: a sandbox with twelve sample patients")
         ehr = ["sandbox", "--port", str(ehr_port), "--as", persona, "--data", str(folder / "ehr.db")]
         ehr += ["--load", str(_bundles())]
+        if faults:
+            console.print(f"  which fails now and then: {FAULTS}")
+            ehr += ["--faults", FAULTS, "--seed", SEED]
         stack.enter_context(_running(ehr, environ, folder / "ehr.log", f"{_ehr(ehr_port)}/metadata"))
         console.print("[bold]2[/bold] The first sync: everything it has comes here, checked on the way")
         prepare(Database.open(chosen.database))
-        with opened(chosen, DEFAULT_CONNECTION) as sides:
-            report = watched(lambda progress: run_sync(sides, progress=progress))
-            show(report)
-            _project(chosen)
-            run_sync(sides)
+        _first_sync(chosen)
         console.print("[bold]3[/bold] The server and its worker")
         serve = ["serve", "--port", str(port), "--with-worker"]
         server = stack.enter_context(_running(serve, environ, folder / "server.log", f"{_us(port)}/readyz"))
         if once:
             agreed = _once(chosen, console, _us(port), _ehr(ehr_port), persona)
+            if faults:
+                console.print(f"  Faults that befell us: {demo_change.befallen(_ehr(ehr_port))}")
         else:
             _say_what_to_open(console, port, ehr_port, folder)
             _wait(server, folder)
@@ -94,6 +103,19 @@ def _project(chosen: Settings) -> None:
     while project_due(to):
         pass
     services.database.close()
+
+
+def _first_sync(chosen: Settings) -> None:
+    """Syncs until an EHR that fails now and then has given everything, a few times at most."""
+    with opened(chosen, DEFAULT_CONNECTION) as sides:
+        for _ in range(FIRST_SYNCS):
+            report = watched(lambda progress: run_sync(sides, progress=progress))
+            show(report)
+            if not report.problems:
+                break
+            time.sleep(PAUSE)
+        _project(chosen)
+        run_sync(sides)
 
 
 def _interrupted(*_: object) -> None:
@@ -117,6 +139,8 @@ def _once(chosen: Settings, console: Console, us: str, ehr: str, persona: str) -
     )
     for problem in result.problems:
         console.print(f"  {problem}")
+    for line in demo_change.receipts(us):
+        console.print(f"  receipt: {line}")
     if not result.problems:
         console.print("Both sides agree.")
     return not result.problems

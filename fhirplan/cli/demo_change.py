@@ -9,8 +9,8 @@ from typing import Final
 
 import requests
 
-from fhirplan.ehr.client import client
-from fhirplan.errors import FhirplanError
+from fhirplan.ehr.client import EhrClient, client
+from fhirplan.errors import EhrFailure, FhirplanError
 from fhirplan.fhir import codec
 from fhirplan.fhir.codec import Resource
 from fhirplan.fhir.resource import without_server_fields
@@ -55,18 +55,14 @@ def make(us: str, ehr: str) -> tuple[Change, ...]:
     added |= {"identifier": [{"system": system, "value": value}], "description": "Confirm the ride on Thursday."}
     added["meta"] = {"profile": task["meta"]["profile"]}
     _send("POST", f"{here}/Task", added)
-    goal = _get(f"{ehr}/{_CHANGED_GOAL}")
-    _put(
-        f"{ehr}/{_CHANGED_GOAL}",
-        {**goal, "note": [*goal.get("note", ()), {"text": _SAID}]},
-        {"X-Sandbox-User": "clinic"},
-    )
+    goal = _there(ehr, _CHANGED_GOAL)
+    _edit(ehr, {**goal, "note": [*goal.get("note", ()), {"text": _SAID}]})
     return (
         Change(
             f"here:    {_CHANGED_TASK} got a note, by PUT with If-Match",
-            lambda: _NOTE in _notes(_get(f"{ehr}/{_CHANGED_TASK}")),
+            lambda: _NOTE in _notes(_there(ehr, _CHANGED_TASK)),
         ),
-        Change("here:    a task was added, by POST", lambda: _get(f"{ehr}/Task?identifier={_NEW}").get("total") == 1),
+        Change("here:    a task was added, by POST", lambda: _there(ehr, f"Task?identifier={_NEW}").get("total") == 1),
         Change(
             f"the EHR: {_CHANGED_GOAL} got a note from the clinic",
             lambda: _SAID in _notes(_get(f"{here}/{_CHANGED_GOAL}")),
@@ -84,9 +80,7 @@ def make_where_writes_are_refused(us: str, ehr: str) -> tuple[Change, ...]:
     plan = _get(f"{here}/{_CHANGED_PLAN}")
     made = _put(f"{here}/{_CHANGED_PLAN}", {**plan, "note": [*plan.get("note", ()), {"text": _NOTE}]})
     goal = _get(f"{here}/{_CHANGED_GOAL}")
-    edited = {**without_server_fields(goal), "note": [*goal.get("note", ()), {"text": _SAID}]}
-    edit = {"method": "PUT", "path": _CHANGED_GOAL, "body": edited}
-    _send("POST", f"{ehr.removesuffix('/fhir')}/admin/edit", edit)
+    _edit(ehr, {**without_server_fields(goal), "note": [*goal.get("note", ()), {"text": _SAID}]})
     return (
         Change(
             f"here:    {_CHANGED_PLAN} got a note; its receipt says where it went",
@@ -97,6 +91,36 @@ def make_where_writes_are_refused(us: str, ehr: str) -> tuple[Change, ...]:
             lambda: _SAID in _notes(_get(f"{here}/{_CHANGED_GOAL}")),
         ),
     )
+
+
+def receipts(us: str) -> list[str]:
+    """What became of each change of the plan and the task here: the route it took, and where it landed."""
+    made = []
+    for named in (_CHANGED_PLAN, _CHANGED_TASK):
+        answer = requests.get(f"{us}/fhir/{named}/$receipts", timeout=_SECONDS)
+        told = answer.json()["receipts"] if answer.status_code == 200 else []
+        made += [f"{named} version {r['version']}: {r['route']}, {r['state']}, {r['ehrId'] or '-'}" for r in told]
+    return made
+
+
+def befallen(ehr: str) -> str:
+    """How many requests to the EHR went wrong so far, by kind."""
+    counted = requests.get(f"{_door(ehr)}/faults", timeout=_SECONDS).json()["injected"]
+    return ", ".join(f"{count} {kind}" for kind, count in counted.items()) or "none"
+
+
+def _door(ehr: str) -> str:
+    return f"{ehr.removesuffix('/fhir')}/admin"
+
+
+def _there(ehr: str, path: str) -> Resource:
+    """What the clinic sees, by its own door: no fault befalls it, and no vendor refuses it."""
+    return _send("POST", f"{_door(ehr)}/edit", {"method": "GET", "path": path})
+
+
+def _edit(ehr: str, resource: Resource) -> None:
+    path = f"{resource['resourceType']}/{resource['id']}"
+    _send("POST", f"{_door(ehr)}/edit", {"method": "PUT", "path": path, "body": resource})
 
 
 def _sent(url: str, version: int) -> bool:
@@ -113,11 +137,19 @@ def wait(sides: Sides, us: str, changes: tuple[Change, ...], *, patience: float)
         while True:
             missing = tuple(f"Did not arrive: {change.words}" for change in changes if not change.arrived())
             if not missing or time.monotonic() > end:
-                agreement = compare(sides, ours)
-                differing = tuple(f"{item.type}/{item.id}: {item.what}" for item in agreement.differences)
+                compared, differing = _compared(sides, ours)
                 if not (missing or differing) or time.monotonic() > end:
-                    return Result(agreement.compared, missing + differing)
+                    return Result(compared, missing + differing)
             time.sleep(_PAUSE)
+
+
+def _compared(sides: Sides, ours: EhrClient) -> tuple[int, tuple[str, ...]]:
+    """How many resources were compared, and what differs; an EHR that fails just then is such a thing, too."""
+    try:
+        agreement = compare(sides, ours)
+    except EhrFailure as error:
+        return 0, (f"The EHR could not be read. {error.text}",)
+    return agreement.compared, tuple(f"{item.type}/{item.id}: {item.what}" for item in agreement.differences)
 
 
 def _notes(resource: Resource) -> list[str]:

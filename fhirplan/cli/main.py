@@ -17,6 +17,7 @@ COMMANDS: Final = {
     "sandbox": "play an EHR to test against",
     "demo": "sandbox EHR, server and worker in one go, with sample data",
     "sync": "pull and push now, and report",
+    "replay": "play a recorded sync again, without its EHR",
     "validate": "say what is wrong with resources, and what to do",
     "load": "bring Bundles in through the same checks as the API",
     "apply": "make a care plan of a template",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Final
 
 import click
@@ -31,6 +33,21 @@ _COUNTS: Final = {
     "with_findings": "With findings",
     "refused": "Refused",
 }
+# The settings that what a sync does depends on.
+OF_SERVER: Final = ("base_url", "validation")
+OF_CONNECTION: Final = (
+    "ehr_url",
+    "ehr_vendor",
+    "ehr_patients",
+    "ehr_timeout",
+    "ehr_failures_before_pause",
+    "ehr_longest_pause",
+    "push_lanes",
+    "push_bundle_entries",
+    "merge_policy",
+    "merge_paths",
+    "import_validation",
+)
 
 
 @click.command()
@@ -39,20 +56,61 @@ _COUNTS: Final = {
 @click.option("--full", is_flag=True, help="Compare everything the EHR has, not only what changed.")
 @click.option("--connection", "name", default=DEFAULT_CONNECTION, show_default=True, help="Which EHR.")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
-def command(once: bool, dry_run: bool, full: bool, name: str, form: str) -> None:
+@click.option(
+    "--record",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Keep what is said between both sides in this file, for fhirplan replay. It holds patients' data.",
+)
+@click.option("--scrub", is_flag=True, help="Leave names and text out of the recording.")
+def command(once: bool, dry_run: bool, full: bool, name: str, form: str, record: Path | None, scrub: bool) -> None:
     """Pull from the EHR and push to it now.
 
     Exits with 0 when both sides agree, 1 when something waits, is parked, is in conflict or failed.
     """
     chosen = settings.load()
     telemetry.configure(chosen.log_level if chosen.log_level == "debug" else "error", chosen.log_format)
-    with opened(chosen, name) as sides:
-        report = watched(lambda progress: run_sync(sides, dry_run=dry_run, full=full, once=once, progress=progress))
+    if scrub and not record:
+        raise click.UsageError("--scrub is for --record FILE.")
+    how = {"dry_run": dry_run, "full": full, "once": once}
+    with opened(chosen, name) as sides, _recorded(record, sides, chosen, how, scrub=scrub) as (used, keep):
+        report = watched(lambda progress: run_sync(used, progress=progress, **how))
+        keep(report)
     if form == "json":
         click.echo(codec.pretty(report.as_json()))
     else:
         show(report, dry_run=dry_run)
     raise click.exceptions.Exit(0 if report.agreed or dry_run else 1)
+
+
+@contextmanager
+def _recorded(
+    path: Path | None, sides: Sides, chosen: Settings, how: dict[str, bool], *, scrub: bool
+) -> Iterator[tuple[Sides, Callable[[SyncReport], None]]]:
+    """The sides to sync with, and what keeps the report: in the recording, where there is one."""
+    if path is None:
+        yield sides, lambda _report: None
+        return
+    from fhirplan.sync.recording import Recording
+
+    if path.exists():
+        raise click.UsageError(f"{path} is there already. Name another file for the recording.")
+    with Recording(path, sides, _circumstances(sides, chosen, how), scrub=scrub) as recording:
+        yield recording.sides, recording.ended
+
+
+def _circumstances(sides: Sides, chosen: Settings, how: dict[str, bool]) -> dict[str, Any]:
+    """What a replay needs besides the exchanges: how the sync was started, and the settings it depends on."""
+    connection = chosen.connection(sides.connection)
+    patients = Path(sides.patients)
+    told = sides.patients and not sides.patients.startswith("Group/") and patients.is_file()
+    return {
+        "how": how,
+        "renews": sides.client.renews,
+        "connection": sides.connection,
+        "settings": {name: getattr(chosen, name) for name in OF_SERVER},
+        "ofConnection": {name: getattr(connection, name) for name in OF_CONNECTION},
+        "patients": patients.read_text(encoding="utf-8") if told else None,
+    }
 
 
 class opened:  # noqa: N801 - used as a context manager only

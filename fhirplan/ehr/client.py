@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from fhirplan.ehr import failures, paging
 from fhirplan.ehr.discovery import Capabilities, capabilities
+from fhirplan.ehr.tape import Exchange, recording
 from fhirplan.ehr.transport import Answer, Transport, transport
 from fhirplan.errors import EhrRejected, EhrUnavailable, MalformedRequest, TooCostly
 from fhirplan.fhir import codec, reference
@@ -87,6 +88,19 @@ class EhrClient:
     def errors(self) -> int:
         """How many requests came to nothing: no answer, one that broke off, a 429 or a 5xx."""
         return self._via.counts.errors
+
+    def forget(self) -> None:
+        """Forgets what the EHR offers, so that it is asked again."""
+        self._known = None
+
+    def observe(self, keep: Callable[[Exchange], None]) -> None:
+        """Has each exchange told, also those of later twins; tokens are no part of it."""
+        recording(self._via, keep)
+
+    @property
+    def renews(self) -> bool:
+        """Whether a token that is not accepted is renewed."""
+        return self._via.renews
 
     def capabilities(self, *, max_age: float = CAPABILITY_AGE) -> Capabilities:
         """What the EHR offers, asked for again when what we know is older than ``max_age`` seconds."""

@@ -66,6 +66,10 @@ class Renewed(AuthBase):
         raise NotImplementedError
 
 
+# Told method, URL, query and body of each request, and what came of it.
+Observer = Callable[[str, str, Mapping[str, str] | None, bytes | None, Answer | Exception], None]
+
+
 @dataclass(slots=True)
 class Counts:
     """Requests that were made, and those of them that came to nothing, over a transport and its twins."""
@@ -78,7 +82,7 @@ class Transport:
     """One pooled HTTP session to one EHR; not shared between threads.
 
     ``timeout`` is the seconds in which an answer must begin, and again those in which it must be complete; ``counts``
-    has the requests asked for, without the repetitions of reads.
+    has the requests asked for, without the repetitions of reads. ``observer`` is told each exchange.
     """
 
     def __init__(
@@ -95,6 +99,7 @@ class Transport:
         self.base = base.rstrip("/")
         self.timeout = timeout
         self.counts = Counts()
+        self.observer: Observer | None = None
         self._max_bytes = max_bytes
         self._clock = clock
         self._session = requests.Session()
@@ -121,8 +126,13 @@ class Transport:
             max_bytes=self._max_bytes,
             clock=self._clock,
         )
-        made.counts = self.counts
+        made.counts, made.observer = self.counts, self.observer
         return made
+
+    @property
+    def renews(self) -> bool:
+        """Whether a token that is not accepted is renewed."""
+        return self._tokens is not None
 
     def get(self, address: str, params: Mapping[str, str] | None = None) -> Answer:
         """The answer to a GET of a path below the base, or of a whole URL of the same origin.
@@ -185,12 +195,16 @@ class Transport:
         headers: Mapping[str, str],
     ) -> tuple[Answer, str]:
         """The answer, and the Authorization header it was asked with."""
-        failed = True
         try:
             answer, header = self._exchanged(method, url, params, body, headers)
-            failed = answer.status == _TOO_MANY or answer.status >= _SERVER_ERRORS
-        finally:
-            self.counts.errors += failed
+        except Exception as error:
+            self.counts.errors += 1
+            if self.observer is not None:
+                self.observer(method, url, params, body, error)
+            raise
+        self.counts.errors += answer.status == _TOO_MANY or answer.status >= _SERVER_ERRORS
+        if self.observer is not None:
+            self.observer(method, url, params, body, answer)
         return answer, header
 
     def _exchanged(
