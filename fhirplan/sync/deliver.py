@@ -6,26 +6,23 @@ answer is raised and leaves everything as it was.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
-from fhirplan.coordination.elements import is_derived
 from fhirplan.ehr.client import RemoteCopy, Written, remote_copy
 from fhirplan.ehr.discovery import TypeCapability
-from fhirplan.ehr.routes import ROUTE, Method, instead
-from fhirplan.errors import EhrRejected, EhrVersionMismatch, Issue
-from fhirplan.fhir import codec, outcome
+from fhirplan.errors import EhrRejected, EhrVersionMismatch
 from fhirplan.fhir.codec import Resource
-from fhirplan.fhir.dates import instant
 from fhirplan.store import links, versions
-from fhirplan.store.engine import Transaction
 from fhirplan.store.links import Link
 from fhirplan.store.versions import Version
-from fhirplan.sync import stand_in
 from fhirplan.sync.absorb import Merging, absorb, absorb_gone
-from fhirplan.sync.content import comparable, mark_search, marks, same, unmarked
+from fhirplan.sync.content import comparable, same, unmarked
+from fhirplan.sync.delivery import Delivery, Job, Landing, kept_here, said
+from fhirplan.sync.elsewhere import elsewhere
 from fhirplan.sync.identity import Ids, inbound, outbound
+from fhirplan.sync.lookup import condition, look
 from fhirplan.sync.pairing import pair
 from fhirplan.sync.plan import Conflict, Echo, Unchanged
 from fhirplan.sync.points import reached
@@ -34,46 +31,6 @@ from fhirplan.sync.withholding import TEXT, is_withheld
 
 # How often one delivery decides anew when the EHR's copy moves under it.
 ROUNDS: Final = 4
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One resource to deliver; ``attempts`` above 1 means that an earlier one may have landed unseen.
-
-    ``hold`` is called before each write: it prolongs the claim, since somebody else could take the resource over when
-    it ends, look for a create that is still on its way and not find it. It raises ClaimLost when the claim is lost.
-    """
-
-    type: str
-    id: str
-    attempts: int
-    hold: Callable[[], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Landing:
-    """What the EHR took: our version as it was sent, and where it is there."""
-
-    local: Resource
-    version: int
-    written: Written
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """What became of it. ``route`` is the interaction used, ``none`` when nothing was sent.
-
-    ``reason`` is OperationOutcome JSON or None, ``due`` in milliseconds when it is to be tried again. ``landing`` is
-    to be noted (``note``) in the transaction that ends the claim.
-    """
-
-    state: str
-    route: str
-    ehr_id: str = ""
-    ehr_version: str = ""
-    reason: str | None = None
-    due: int = 0
-    landing: Landing | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +44,9 @@ class _Here:
     def local(self) -> Resource | None:
         return self.current.resource() if self.current is not None and not self.current.deleted else None
 
-
-class ClaimLost(Exception):
-    """Somebody else has taken over what was claimed; nothing was sent and nothing is to be noted."""
+    @property
+    def version(self) -> int:
+        return self.current.version if self.current is not None else 0
 
 
 class _Again(Exception):
@@ -142,20 +99,20 @@ def _once(sides: Sides, job: Job) -> Delivery:
         if same(comparable(local), link.base):
             return _reconcile(sides, offered, here, link, local, job)
         if is_withheld(sides, local):
-            return Delivery("parked", "none", link.ehr_id, link.ehr_version, reason=_said("suppressed", TEXT))
+            return Delivery("parked", "none", link.ehr_id, link.ehr_version, reason=said("suppressed", TEXT))
         return _update(sides, offered, here, link, local, job)
     if local is None:
         return _never_there(sides, offered, job)
     if link is not None and not link.ehr_gone:
         return _meet(sides, link)
     if is_withheld(sides, local):
-        return Delivery("parked", "none", reason=_said("suppressed", TEXT))
+        return Delivery("parked", "none", reason=said("suppressed", TEXT))
     return _create(sides, offered, job, here, local)
 
 
 def _create(sides: Sides, offered: TypeCapability, job: Job, here: _Here, local: Resource) -> Delivery:
     if not offered.can("create"):
-        return _elsewhere(sides, job, here, local, "create")
+        return elsewhere(sides, job, here.version, local, "create")
     with sides.database.read() as tx:
         body = outbound(sides.ids(tx), local, "")
     if job.attempts > 1:
@@ -171,7 +128,7 @@ def _create(sides: Sides, offered: TypeCapability, job: Job, here: _Here, local:
 
 def _update(sides: Sides, offered: TypeCapability, here: _Here, link: Link, local: Resource, job: Job) -> Delivery:
     if not offered.can("update"):
-        return _elsewhere(sides, job, here, local, "update")
+        return elsewhere(sides, job, here.version, local, "update")
     if not (offered.guards_updates and link.ehr_version) or sides.vendor().unsafe_if_match:
         remote = _read(sides, link)
         if not is_as_known(sides, link, remote):
@@ -193,7 +150,7 @@ def _update(sides: Sides, offered: TypeCapability, here: _Here, link: Link, loca
 def _delete(sides: Sides, offered: TypeCapability, link: Link, job: Job) -> Delivery:
     """Deletes the EHR's copy, after a look that nobody has changed it since: not every EHR heeds If-Match here."""
     if not offered.can("delete"):
-        return _kept_here("delete", link.type)
+        return kept_here("delete", link.type)
     remote = sides.client.read(link.type, link.ehr_id)
     if remote is not None:
         if not is_as_known(sides, link, remote):
@@ -251,53 +208,8 @@ def _meet(sides: Sides, link: Link) -> Delivery:
     raise _Again
 
 
-def condition(offered: TypeCapability, body: Resource, our_id: str) -> str:
-    """The search that must find nothing for a create to be carried out, "" where the EHR does not take one."""
-    name, value = mark_search(body, our_id)
-    return f"{name}={value}" if offered.conditional_create and name in offered.search else ""
-
-
-def look(sides: Sides, offered: TypeCapability, body: Resource, our_id: str) -> RemoteCopy | None:
-    """The EHR's resource that carries our id, or None when an earlier create surely did not land.
-
-    Raises EhrRejected when this EHR gives no way to tell.
-    """
-    name, value = mark_search(body, our_id)
-    query = _query(offered, body, name, value)
-    for page in sides.client.search(offered.type, query):
-        for resource in page.resources:
-            # An EHR may ignore a parameter it does not know, so the answer is checked.
-            if our_id in marks(resource):
-                return remote_copy(resource)
-    return None
-
-
-def _query(offered: TypeCapability, body: Resource, name: str, value: str) -> Mapping[str, str]:
-    if offered.can("search-type"):
-        if name in offered.search:
-            return {name: value}
-        subject = _patient(body)
-        if "patient" in offered.search and subject:
-            return {"patient": subject}
-    raise EhrRejected(
-        f"An earlier attempt to create this {offered.type} got no answer, and the EHR offers no search by which to "
-        "find out whether it landed. Look there, then retry or park it.",
-        status=0,
-    )
-
-
-def _patient(body: Resource) -> str:
-    for key in ("subject", "patient", "for", "beneficiary"):
-        element = body.get(key)
-        text = element.get("reference") if isinstance(element, dict) else None
-        if isinstance(text, str) and text.startswith("Patient/"):
-            return text
-    return ""
-
-
 def _landed(here: _Here, local: Resource, written: Written, route: str) -> Delivery:
-    version = here.current.version if here.current is not None else 0
-    return Delivery("sent", route, written.id, written.version, landing=Landing(local, version, written))
+    return Delivery("sent", route, written.id, written.version, landing=Landing(local, here.version, written))
 
 
 def note(ids: Ids, landings: Sequence[Landing], merging: Merging) -> None:
@@ -356,57 +268,4 @@ def _mismatch(sides: Sides, link: Link, route: str, refusal: EhrVersionMismatch)
 
 def _conflict(route: str, ehr_id: str, ehr_version: str) -> Delivery:
     text = "The EHR's copy was changed too. Both copies are kept; see: fhirplan conflicts list"
-    return Delivery("conflict", route, ehr_id, ehr_version, _said("conflict", text))
-
-
-def _elsewhere(sides: Sides, job: Job, here: _Here, local: Resource, method: Method) -> Delivery:
-    """Sends in another form a change that the EHR does not take as it is; the receipt says what that leaves out."""
-    ways = instead(sides.client.capabilities(), job.type, method)
-    version = here.current.version if here.current is not None else 0
-    with sides.database.read() as tx:
-        ids = sides.ids(tx)
-        if is_derived(local):
-            # What is computed from the rest has nothing of its own to say in another form, and nobody is to look at it.
-            return replace(_kept_here(method, job.type), state="sent")
-        patient = stand_in.patient(ids, local)
-        way = ways[0] if ways and patient else ""
-        if not way:
-            return _kept_here(method, job.type)
-        before = stand_in.earlier(tx, sides.connection, job.type, job.id, way)
-        text = stand_in.told(lambda type_, id_: _ours(sides, tx, type_, id_), local)
-    body = stand_in.made(way, local, version, text, patient, before, instant(sides.clock()))
-    offered = sides.client.capabilities().of(way)
-    found = _look_for_stand_in(sides, offered, body) if job.attempts > 1 else None
-    if not found:
-        job.hold()
-    ehr_id = found or sides.client.create(body).id
-    said = (
-        f"The EHR does not take {method} of {job.type}. Its text was sent as {way}/{ehr_id}; what is coded in it "
-        "stays here only."
-    )
-    return Delivery("sent", ROUTE[way], f"{way}/{ehr_id}", reason=_said("informational", said))
-
-
-def _ours(sides: Sides, tx: Transaction, type_: str, id_: str) -> Resource | None:
-    found = versions.current(tx, sides.connection, type_, id_)
-    return found.resource() if found is not None and not found.deleted else None
-
-
-def _look_for_stand_in(sides: Sides, offered: TypeCapability, body: Resource) -> str:
-    """The EHR's id of what an earlier attempt created, "" when it surely did not land."""
-    mark = stand_in.mark(body)
-    for page in sides.client.search(offered.type, _query(offered, body, "identifier", f"{stand_in.SYSTEM}|{mark}")):
-        for resource in page.resources:
-            if stand_in.mark(resource) == mark:
-                return str(resource["id"])
-    return ""
-
-
-def _kept_here(method: str, type_: str) -> Delivery:
-    text = f"The EHR does not take a {method} of {type_}, so this change is kept here only."
-    return Delivery("parked", "none", reason=_said("not-supported", text))
-
-
-def _said(code: str, text: str) -> str:
-    made: Any = outcome.outcome([Issue("information", code, text)])
-    return codec.dumps(made).decode()
+    return Delivery("conflict", route, ehr_id, ehr_version, said("conflict", text))

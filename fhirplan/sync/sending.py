@@ -15,7 +15,7 @@ from fhirplan.store.outbox import Entry
 from fhirplan.store.receipts import Receipt
 from fhirplan.sync import breaker, deliver
 from fhirplan.sync.absorb import MISSHAPEN
-from fhirplan.sync.deliver import ClaimLost, Delivery, Job
+from fhirplan.sync.delivery import ClaimLost, Delivery, Job
 from fhirplan.sync.identity import targets
 from fhirplan.sync.order import Key
 from fhirplan.sync.points import reached

@@ -26,8 +26,9 @@ from fhirplan.store.versions import Version
 from fhirplan.sync import deliver
 from fhirplan.sync.absorb import MISSHAPEN
 from fhirplan.sync.content import comparable, same
-from fhirplan.sync.deliver import ClaimLost, Delivery, Landing
+from fhirplan.sync.delivery import ClaimLost, Delivery, Landing
 from fhirplan.sync.identity import Ids, outbound, targets
+from fhirplan.sync.lookup import condition, look
 from fhirplan.sync.order import Key, pieces, stretches
 from fhirplan.sync.points import reached
 from fhirplan.sync.sending import (
@@ -222,7 +223,7 @@ def _look(run: Run, key: Key, left: _Claims) -> None:
         _, current = _here(run, tx, key)
         body = outbound(sides.ids(tx), current.resource(), "") if current is not None else {}
     try:
-        found = deliver.look(sides, sides.client.capabilities().of(key[0]), body, key[1])
+        found = look(sides, sides.client.capabilities().of(key[0]), body, key[1])
     except EhrUnavailable as error:
         silent(run, error)
         attempts = left.attempts(key)
@@ -287,7 +288,7 @@ def _ready(run: Run, ids: Ids, key: Key, link: Link | None, current: Version | N
     cut = [to for to in targets(sides.border, local) if to not in ids.placed and is_on_its_way(run, ids.tx, to)]
     if key in ids.placed:
         body = outbound(ids, local, "")
-        part = Part(body, ids.placed[key], if_none_exist=deliver.condition(offered, body, key[1]))
+        part = Part(body, ids.placed[key], if_none_exist=condition(offered, body, key[1]))
     else:
         ehr_id, version = (link.ehr_id, link.ehr_version) if link else ("", "")
         part = Part(outbound(ids, local, ehr_id), f"{sides.border.ehr_base}/{key[0]}/{ehr_id}", if_match=version)
