@@ -32,6 +32,7 @@ def configured(tmp_path, empty_database):
         path = tmp_path / f"{next(numbers)}.db"
         shutil.copy(empty_database, path)
         chosen = {"auth": "open", "validation": "base", "database_url": f"sqlite:///{path}", **given}
+        chosen.setdefault("data_dir", str(empty_database.parent))
         services = assembly.build(settings.load({}, **chosen))
         opened.append(services.database)
         return Api(create_app(services), services)
