@@ -8,7 +8,8 @@ from typing import Any, Final
 from fhirplan import __version__
 from fhirplan.catalog import CATALOG, ResourceSpec, SearchParameter
 from fhirplan.catalog.search import MOST_USED, includes, modifiers_of, revincludes
-from fhirplan.fhir.codec import dumps
+from fhirplan.errors import MalformedRequest
+from fhirplan.fhir.codec import dumps, loads
 from fhirplan.fhir.dates import instant
 from fhirplan.interactions.address import AUDIT, SHIPPED, TYPES
 from fhirplan.interactions.operations import OPERATIONS, Operation
@@ -16,6 +17,7 @@ from fhirplan.interactions.operations import name as operation_name
 from fhirplan.interactions.parameters import refuse_parameters
 from fhirplan.interactions.services import Services
 from fhirplan.interactions.shipped import search_parameters
+from fhirplan.interactions.shown import SHOWN, asked, cut
 from fhirplan.interactions.values import Interaction, Kind, Reply
 from fhirplan.settings import Connection, Settings
 
@@ -34,6 +36,7 @@ OF_A_TYPE: Final[tuple[Kind, ...]] = (
 )
 _OAUTH_URIS: Final = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
 _SERVICES: Final = "http://terminology.hl7.org/CodeSystem/restful-security-service"
+_MODES: Final = ("full", "normative", "terminology")
 OF_THE_SYSTEM: Final = ("transaction", "batch", "search-system", "history-system")
 _LIMITS: Final = (
     "A transaction or batch holds at most {entries} entries, a body at most {body} bytes, a page at most {page} "
@@ -46,12 +49,19 @@ _LIMITS: Final = (
 
 
 def capabilities(services: Services, interaction: Interaction) -> Reply:
-    """200 with the CapabilityStatement of the connection; raises MalformedRequest for a parameter."""
-    refuse_parameters(interaction)
+    """200 with the CapabilityStatement of the connection, or the part that _summary or _elements asks for.
+
+    It is the same in each ``mode``, as R4 section 3.1.0.14 allows. Raises MalformedRequest for another parameter.
+    """
+    refuse_parameters(interaction, "mode", *SHOWN)
+    for name, text in interaction.parameters:
+        if name == "mode" and text not in _MODES:
+            raise MalformedRequest(f"mode is {text[:40]!r}; it is one of {', '.join(_MODES)}.", expression="http.mode")
     known = _Facts.of(services.settings, interaction.base, services.connection(interaction))
     if known not in _made:
         _made[known] = _statement(known, instant(services.clock()))
-    return Reply(200, _made[known])
+    made = cut(asked(interaction, "CapabilityStatement"))
+    return Reply(200, _made[known] if made is None else dumps(made(loads(_made[known]))))
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,11 @@ from fhirplan.fhir import bundle
 from fhirplan.fhir.dates import Span, instant, span
 from fhirplan.interactions.parameters import refuse_parameters
 from fhirplan.interactions.services import Services
+from fhirplan.interactions.shown import SHOWN, asked, part
 from fhirplan.interactions.sight import current, sight
 from fhirplan.interactions.values import Interaction, Reply
 from fhirplan.search.restrict import NONE
+from fhirplan.search.results import Shown
 from fhirplan.store import versions
 from fhirplan.store.engine import Transaction
 from fhirplan.store.provenance import is_made
@@ -119,7 +121,7 @@ def _in(window: Window, only: Version) -> bool:
 
 def _window(services: Services, interaction: Interaction) -> Window:
     """What is asked for, and one version more than the page holds."""
-    refuse_parameters(interaction, "_count", "_since", "_at", "_before")
+    refuse_parameters(interaction, "_count", "_since", "_at", "_before", *SHOWN)
     given = dict(interaction.parameters)
     count = min(_number(given, "_count", services.settings.default_count), services.settings.max_count)
     since, at = _time(given, "_since"), _time(given, "_at")
@@ -134,20 +136,21 @@ def _window(services: Services, interaction: Interaction) -> Window:
 
 def _page(interaction: Interaction, window: Window, found: Sequence[Step], total: int | None = None) -> Reply:
     given = dict(interaction.parameters)
-    own = "/".join(part for part in (interaction.base, interaction.type, interaction.id) if part)
+    own = "/".join(name for name in (interaction.base, interaction.type, interaction.id) if name)
     page = found[: window.count - 1]
+    shown = asked(interaction)
     links = [("self", _link(own, given))]
     if len(found) == window.count and page:
         links.append(("next", _link(own, {**given, "_before": str(page[-1].vid)})))
-    return Reply(200, bundle.history((_step(item, interaction.base) for item in page), links, total))
+    return Reply(200, bundle.history((_step(item, interaction.base, shown) for item in page), links, total))
 
 
-def _step(step: Step, base: str) -> bundle.Step:
+def _step(step: Step, base: str, shown: Shown) -> bundle.Step:
     item = step.version
     posted = item.method == "create"
     return bundle.Step(
         f"{base}/{item.type}/{item.id}",
-        item.body or b"",
+        part(item, shown),
         _METHODS[item.method],
         item.type if posted else f"{item.type}/{item.id}",
         "204" if item.deleted else "201" if step.made else "200",

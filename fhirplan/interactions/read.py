@@ -6,6 +6,7 @@ from fhirplan.errors import Gone, NotFound
 from fhirplan.interactions.conditions import not_modified
 from fhirplan.interactions.parameters import refuse_parameters
 from fhirplan.interactions.services import Services
+from fhirplan.interactions.shown import SHOWN, asked, part
 from fhirplan.interactions.sight import absent, current, sight
 from fhirplan.interactions.values import Interaction, Reply
 from fhirplan.store.engine import Transaction
@@ -14,12 +15,14 @@ from fhirplan.store.writes import PROVENANCE
 
 
 def read(services: Services, tx: Transaction, interaction: Interaction) -> Reply:
-    """200 with the bytes as stored, 304 when If-None-Match or If-Modified-Since says that it is known.
+    """200 with the bytes as stored, or the part of them that _summary or _elements asks for.
+
+    304 when If-None-Match or If-Modified-Since says that it is known.
 
     Raises NotFound, Gone, MalformedRequest.
     """
     if interaction.parameters:
-        refuse_parameters(interaction)
+        refuse_parameters(interaction, *SHOWN)
     version = current(services, tx, interaction, "r")
     if version is None:
         raise absent(interaction)
@@ -29,7 +32,7 @@ def read(services: Services, tx: Transaction, interaction: Interaction) -> Reply
 def vread(services: Services, tx: Transaction, interaction: Interaction) -> Reply:
     """200 with the bytes of one version; raises NotFound, Gone when that version is a deletion."""
     if interaction.parameters:
-        refuse_parameters(interaction)
+        refuse_parameters(interaction, *SHOWN)
     number = interaction.version
     version = None
     if number.isascii() and number.isdigit() and len(number) < 10:
@@ -61,4 +64,5 @@ def _shown(version: Version, interaction: Interaction) -> Reply:
         )
     if (interaction.if_none_match or interaction.if_modified_since) and not_modified(interaction, version):
         return Reply(304, b"", version.type, version.id, version.version, version.updated)
-    return Reply(200, version.body, version.type, version.id, version.version, version.updated)
+    body = part(version, asked(interaction)) if interaction.parameters else version.body
+    return Reply(200, body, version.type, version.id, version.version, version.updated)

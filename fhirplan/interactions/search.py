@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Final
 from urllib.parse import quote
 
 from fhirplan.access.decide import decide
 from fhirplan.catalog import CATALOG, ResourceSpec, spec
 from fhirplan.catalog.compartment import patient_parameters
 from fhirplan.errors import Issue
-from fhirplan.fhir import subset
 from fhirplan.fhir.bundle import searchset
-from fhirplan.fhir.codec import Resource, dumps
+from fhirplan.fhir.codec import dumps
 from fhirplan.interactions.outcomes import said
 from fhirplan.interactions.provenances import search_provenance
 from fhirplan.interactions.services import Services
+from fhirplan.interactions.shown import cut
 from fhirplan.interactions.sight import Sight, owner, sight
 from fhirplan.interactions.terminology import codes_of
 from fhirplan.interactions.values import Interaction, Parameters, Reply
@@ -177,22 +177,10 @@ def _issues(query: Query, found: Found) -> Sequence[Issue]:
 
 def _bodies(versions: Iterable[Version], shown: Shown, *, included: bool) -> Iterator[tuple[str, str, bytes]]:
     """The resources as they are stored, or what is to be shown of them; ``_elements`` is about matches only."""
-    cut = _CUT.get(shown.summary)
-    if cut is None and shown.elements and not included:
-
-        def cut(resource: Resource) -> Resource:
-            return subset.elements(resource, shown.elements)
-
+    made = cut(shown, elements=not included)
     for item in versions:
         body = item.body or b""
-        yield item.type, item.id, body if cut is None else dumps(cut(item.resource()))
-
-
-_CUT: Final[dict[str, Callable[[Any], Resource]]] = {
-    "true": subset.summary,
-    "text": subset.text,
-    "data": subset.data,
-}
+        yield item.type, item.id, body if made is None else dumps(made(item.resource()))
 
 
 def _link(own: str, pairs: Parameters) -> str:

@@ -6,6 +6,7 @@ import zlib
 from typing import Final
 
 from flask import Request
+from gunicorn.http.errors import ParseException  # type: ignore[import-untyped]
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from fhirplan.errors import MalformedRequest, TooCostly
@@ -48,6 +49,8 @@ def _sent(request: Request) -> bytes:
         body = request.get_data(cache=False)
     except RequestEntityTooLarge:
         raise _too_large(most) from None
+    except ParseException:
+        raise MalformedRequest("The body is said to come in chunks, and these are malformed (RFC 9112).") from None
     # Werkzeug cuts a chunked body at the limit without a word.
     if len(body) == most and request.environ["wsgi.input"].read(1):
         raise _too_large(most)

@@ -16,9 +16,17 @@ from functools import partial
 from typing import Any, Final
 
 from gunicorn import util  # type: ignore[import-untyped]
+from gunicorn.http.errors import (  # type: ignore[import-untyped]
+    InvalidResponseHeader,
+    InvalidResponseHeaderName,
+    LimitRequestHeaders,
+    LimitRequestLine,
+    ParseException,
+)
 from gunicorn.http.unreader import SocketUnreader  # type: ignore[import-untyped]
 from gunicorn.workers.gthread import _DEFER, ThreadWorker  # type: ignore[import-untyped]
 
+from fhirplan.errors import MalformedRequest
 from fhirplan.interactions.outcomes import RequestTimeout, refusal
 from fhirplan.web.formats import FHIR_JSON
 from fhirplan.web.headers import SECURITY
@@ -159,12 +167,29 @@ def too_slow() -> RequestTimeout:
     )
 
 
-def _answer() -> bytes:
-    """The refusal as it is written to a client whose request nobody has read."""
-    body = refusal(too_slow()).body
+def _answer(status: str, body: bytes) -> bytes:
+    """An OperationOutcome as it is written to a client whose request nobody has read."""
     headers = (*SECURITY, ("Content-Type", FHIR_JSON), ("Content-Length", str(len(body))), ("Connection", "close"))
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers)
-    return f"HTTP/1.1 408 Request Timeout\r\n{lines}\r\n".encode() + body
+    return f"HTTP/1.1 {status}\r\n{lines}\r\n".encode() + body
+
+
+_Said = tuple[int, str, str]
+_NO_HTTP: Final[_Said] = (
+    400,
+    "Bad Request",
+    "The request is no HTTP/1.1 that is read here. Look at its first line and its headers.",
+)
+_UNREADABLE: Final[tuple[tuple[type[Exception], _Said], ...]] = (
+    (
+        LimitRequestLine,
+        (414, "URI Too Long", "The address is too long. Send a search as a form, by POST to [type]/_search."),
+    ),
+    (
+        LimitRequestHeaders,
+        (431, "Request Header Fields Too Large", "The headers are too many or too long. Leave out what is not needed."),
+    ),
+)
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]
@@ -241,6 +266,19 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         except TimeoutError:
             raise StopIteration from None
 
+    def handle_error(self, req: Any, client: Any, addr: Any, exc: Exception) -> None:
+        """Answers a request that is no HTTP, or has too long a line or header, with an OperationOutcome."""
+        if not isinstance(exc, ParseException) or isinstance(exc, InvalidResponseHeader | InvalidResponseHeaderName):
+            super().handle_error(req, client, addr, exc)
+            return
+        status, phrase, text = next((said for kind, said in _UNREADABLE if isinstance(exc, kind)), _NO_HTTP)
+        reply = refusal(MalformedRequest(text))
+        try:
+            client.sendall(_answer(f"{status} {phrase}", reply.body))
+        except OSError:
+            # Whoever does not take the answer is closed without.
+            return
+
     def finish_request(self, conn: Any, fs: Any) -> None:
         """Puts a connection back; one with part of a request waits until its deadline. Runs in the main thread."""
         super().finish_request(conn, fs)
@@ -304,7 +342,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 def _refuse(conn: Any) -> None:
     try:
         conn.sock.setblocking(False)
-        conn.sock.send(_answer())
+        conn.sock.send(_answer("408 Request Timeout", refusal(too_slow()).body))
     except OSError:
         # Whoever does not take the answer is closed without.
         return

@@ -223,3 +223,38 @@ def test_history_since_a_moment(api, goal, problem):
     assert "entry" not in api.get("Goal/g1/_history?_since=2200-01-01").get_json(force=True)
     problem(api.get("Goal/g1/_history?_since=lately"), 400, "invalid")
     problem(api.get("Goal/g1/_history?_count=-1"), 400, "invalid")
+
+
+DIV = "<div xmlns='http://www.w3.org/1999/xhtml'>x</div>"
+
+
+def test_part_of_a_resource_is_shown_where_a_read_asks_for_it(api, goal, problem):
+    api.put({**goal, "note": [{"text": "long"}], "text": {"status": "generated", "div": DIV}})
+    for place in ("Goal/g1", "Goal/g1/_history/1"):
+        summary = api.get(f"{place}?_summary=true").get_json(force=True)
+        assert "note" not in summary
+        assert summary["meta"]["tag"][0]["code"] == "SUBSETTED"
+        few = api.get(f"{place}?_elements=note").get_json(force=True)
+        assert "note" in few
+        assert "text" not in few
+        assert {"lifecycleStatus", "description", "subject"} <= set(few)
+        assert "text" not in api.get(f"{place}?_summary=data").get_json(force=True)
+        assert api.get(f"{place}?_summary=false").get_json(force=True) == api.get(place).get_json(force=True)
+        assert api.get(f"{place}?_summary=true").headers["ETag"] == 'W/"1"'
+        for wrong in (
+            "_summary=count",
+            "_summary=maybe",
+            "_elements=colour",
+            "_elements=",
+            "_summary=true&_summary=text",
+        ):
+            problem(api.get(f"{place}?{wrong}"), 400, "invalid")
+
+
+def test_part_of_each_version_is_shown_where_a_history_asks_for_it(api, goal):
+    api.put({**goal, "note": [{"text": "long"}]})
+    for place in ("Goal/g1/_history", "Goal/_history", "_history"):
+        [entry] = api.get(f"{place}?_summary=true").get_json(force=True)["entry"]
+        assert "note" not in entry["resource"]
+        [entry] = api.get(f"{place}?_elements=note").get_json(force=True)["entry"]
+        assert "note" in entry["resource"]

@@ -235,3 +235,16 @@ def test_each_connection_has_its_own(configured):
     api = configured(connections={"mercy": {}})
     statement = api.send("GET", "metadata", base="/mercy/fhir").get_json(force=True)
     assert statement["implementation"]["url"] == "http://127.0.0.1:8080/mercy/fhir"
+
+
+def test_each_mode_and_part_of_the_statement_is_given(api, statement, problem):
+    for mode in ("full", "normative", "terminology"):
+        assert api.get(f"metadata?mode={mode}").get_json(force=True) == statement
+    few = api.get("metadata?_elements=fhirVersion").get_json(force=True)
+    assert few["fhirVersion"] == "4.0.1"
+    assert "rest" not in few
+    summary = api.get("metadata?_summary=true").get_json(force=True)
+    assert summary["meta"]["tag"][0]["code"] == "SUBSETTED"
+    assert "documentation" not in summary["rest"][0]
+    problem(api.get("metadata?mode=best"), 400, "invalid")
+    problem(api.get("metadata?colour=red"), 400, "invalid")

@@ -216,3 +216,27 @@ def test_a_request_is_known_to_be_whole_however_it_comes(sent, whole, size):
     for begin in range(0, len(sent), size):
         arriving.take(sent[begin : begin + size])
     assert arriving.whole is whole
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (b"GET /fhir/Patient?_id=" + b"a" * 9000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414),
+        (b"GET /fhir/Patient HTTP/1.1\r\nHost: x\r\nX-Long: " + b"a" * 9000 + b"\r\n\r\n", 431),
+        (b"GET /fhir/Patient HTTP/1.1\r\n" + b"".join(b"X-%d: a\r\n" % n for n in range(200)) + b"\r\n", 431),
+        (b"\x16\x03\x01\x02\x00\r\n\r\n", 400),
+        (b"GET /fhir/Patient HTTP/1.1\r\nHost: x\r\nBad Name: x\r\n\r\n", 400),
+        (b"POST /fhir/Patient HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab", 400),
+        (b"POST /fhir/Patient HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 2\r\n\r\n0\r\n\r\n", 400),
+        (HEAD + b"Connection: close\r\nTransfer-Encoding: chunked\r\n\r\nnone\r\n", 400),
+    ],
+)
+def test_what_is_no_request_is_answered_with_an_outcome(port, sent, status):
+    with connected(port, sent) as sock:
+        answer = b""
+        while piece := sock.recv(65536):
+            answer += piece
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 %d " % status), answer[:300]
+    assert json.loads(body)["resourceType"] == "OperationOutcome"
+    is_served(port)
