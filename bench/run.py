@@ -1,6 +1,6 @@
 """Runs benchmarks, one after the other: what ``make bench`` calls.
 
-    python bench/run.py [serving] [validation] [store] [growth] [memory] [--peers] [--postgresql] [--large]
+    python bench/run.py [serving] [validation] [store] [growth] [memory] [chart] [--peers] [--postgresql] [--large]
 
 Without names it runs all of them. ``--peers`` measures Python servers from PyPI beside ours, ``--postgresql`` our
 server on PostgreSQL too, ``--large`` growth to 1,000,000 resources instead of 100,000. Tables are printed at the end.
@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-BENCHMARKS = ("serving", "validation", "store", "growth", "memory", "sync")
+BENCHMARKS = ("serving", "validation", "store", "growth", "memory", "sync", "chart")
 
 
 def main() -> int:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from fhirplan.chart import contacts, goals, header, needs, people, tasks, team, transition, urgent
 from fhirplan.chart.chips import SYNC, Chip
-from fhirplan.chart.contacts import Clock, ContactRow
+from fhirplan.chart.contacts import Clock
 from fhirplan.chart.goals import GoalRow
 from fhirplan.chart.header import Header, Plan
 from fhirplan.chart.needs import Need
@@ -48,7 +48,6 @@ class CarePlanPage:
     team: tuple[Member, ...]
     lead: Member | None
     needs: tuple[Need, ...]
-    contacts: tuple[ContactRow, ...]
     clock: Clock | None
     transition: Transition | None
     findings: tuple[Finding, ...]
@@ -91,7 +90,6 @@ def build(patient: Resource, world: World, plan_id: str = "") -> CarePlanPage:
         team=team.team(plan, world),
         lead=team.lead(plan, world),
         needs=needs.needs(plan, world),
-        contacts=contacts.contacts(world),
         clock=contacts.clock(made, world) if made else None,
         transition=transition.transition(made, world) if made else None,
         findings=_findings(world),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from fhirplan.catalog import CATALOG
@@ -125,13 +125,24 @@ def _add_referred(tx: Transaction, asked: Asked, known: dict[str, Resource]) -> 
 
 
 def _referred(resources: Iterable[Resource]) -> set[str]:
-    found = set()
+    """What these refer to, of the types that are not the patient's own and that pages name."""
+    texts: set[str] = set()
     for resource in resources:
-        for _, element in reference.walk(resource):
-            target = reference.parse(element["reference"])
-            if target and not target.server and target.type not in _UNSHOWN:
-                found.add(target.local)
-    return found
+        _gather(resource, texts)
+    parsed = (reference.parse(text) for text in texts)
+    return {target.local for target in parsed if target and not target.server and target.type not in _UNSHOWN}
+
+
+def _gather(value: Any, texts: set[str]) -> None:
+    for name, inside in value.items():
+        if isinstance(inside, dict):
+            _gather(inside, texts)
+        elif isinstance(inside, list):
+            for item in inside:
+                if isinstance(item, dict):
+                    _gather(item, texts)
+        elif name == "reference" and isinstance(inside, str):
+            texts.add(inside)
 
 
 def _load(tx: Transaction, asked: Asked, ref: str) -> Resource | None:

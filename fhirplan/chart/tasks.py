@@ -11,7 +11,7 @@ from fhirplan.chart.chips import Chip
 from fhirplan.chart.world import World
 from fhirplan.coordination import due
 from fhirplan.coordination.due import TaskState
-from fhirplan.coordination.elements import code, target, targets
+from fhirplan.coordination.elements import code, target
 from fhirplan.coordination.moves import MACHINES
 from fhirplan.coordination.vocabulary import INTERACTIVE, TASK_TYPE, TERMINAL
 from fhirplan.fhir.codec import Resource
@@ -163,7 +163,7 @@ def _part_of(task: Resource, world: World) -> str:
 
 def _tries(task: Resource, world: World) -> str:
     """How often the person was tried since the last time they were reached, in words; "" for never."""
-    about = [item for item in world.of("Communication") if f"Task/{task['id']}" in targets(item.get("basedOn"))]
+    about = list(world.memory.points("Communication", "basedOn", f"Task/{task['id']}"))
     if not about:
         return ""
     about.sort(key=lambda item: str(item.get("sent") or item.get("received") or ""), reverse=True)

@@ -51,6 +51,9 @@ def add_chart(app: Flask, services: Services) -> None:
 
     @app.after_request
     def packed(response: Response) -> Response:
+        if request.path.startswith("/static/") and response.status_code in (200, 304):
+            # Nothing in these says anything about a patient, and their addresses change with their version.
+            response.headers["Cache-Control"] = "public, max-age=3600"
         return _packed(response) if request.path.startswith(("/chart", "/static")) else response
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from flask import Flask, Response, request
 from flask.typing import ResponseReturnValue
 
-from fhirplan.chart import calls, codes, people, team
+from fhirplan.chart import calls, codes, contacts, people, team
 from fhirplan.chart.edits import Write, workday_after
 from fhirplan.coordination.due import is_work
 from fhirplan.coordination.elements import is_open, target
@@ -22,7 +22,8 @@ def add_calls(app: Flask, services: Services) -> None:
     """Adds the pages about contacts."""
 
     def listed(id_: str) -> ResponseReturnValue:
-        return opened(services, id_).show("chart/contacts.html", tab="contacts")
+        shown = opened(services, id_)
+        return shown.show("chart/contacts.html", tab="contacts", rows=contacts.contacts(shown.world))
 
     def new(id_: str) -> ResponseReturnValue:
         shown = opened(services, id_)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime, time
+from functools import cache, cached_property
 from typing import Any, Final
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -86,9 +87,9 @@ class Frame:
         return made
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Opened:
-    """One patient's chart as it is shown: the record, the plan, and the page made of them.
+    """One patient's chart as it is shown: the record, the plan, and the page made of them when it is asked for.
 
     ``then`` is the day that the plan is shown as of, "" for now; nothing can be written into the past. ``unseen`` is
     how many changes from the EHR the viewer has not marked as seen.
@@ -98,9 +99,14 @@ class Opened:
     patient: Resource
     world: World
     plan: Resource | None
-    page: CarePlanPage
     then: str
     unseen: int
+    wanted: str
+
+    @cached_property
+    def page(self) -> CarePlanPage:
+        """Everything that the templates show."""
+        return build(self.patient, self.world, self.wanted)
 
     @property
     def id(self) -> str:
@@ -139,8 +145,14 @@ def preferences(asked: Request, services: Services) -> Preferences:
     parts = (asked.cookies.get(VIEW_COOKIE, "") + "|||").split("|")
     language = parts[0] if parts[0] in LANGUAGES else asked.accept_languages.best_match(LANGUAGES, LANGUAGES[0])
     theme = parts[1] if parts[1] in THEMES else THEMES[0]
-    zone = parts[2] if parts[2] in available_timezones() else services.settings.time_zone
+    zone = parts[2] if parts[2] in _zones() else services.settings.time_zone
     return Preferences(str(language), theme, ZoneInfo(zone), parts[3] != "off")
+
+
+@cache
+def _zones() -> frozenset[str]:
+    """The names of all time zones; finding them reads a folder."""
+    return frozenset(available_timezones())
 
 
 def opened(services: Services, id_: str, *, plan_id: str | None = None) -> Opened:
@@ -170,7 +182,7 @@ def opened(services: Services, id_: str, *, plan_id: str | None = None) -> Opene
     wanted = request.args.get("plan", "") if plan_id is None else plan_id
     plan = chosen(world, wanted)
     world = replace(world, me=team.acting_as(actor, plan, world))
-    return Opened(made, patient, world, plan, build(patient, world, wanted), then, unseen)
+    return Opened(made, patient, world, plan, then, unseen, wanted)
 
 
 def may_open(made: Frame, id_: str) -> None:

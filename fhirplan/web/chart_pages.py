@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from flask import Flask, Response, redirect, request
+from flask import Flask, Response, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
 from fhirplan.chart import changes, difference, leaflet, people, record
@@ -76,17 +76,17 @@ def add_pages(app: Flask, services: Services) -> None:
         made = frame(services)
         may_open(made, id_)
         discard_draft(made, id_)
-        return redirect(_back(f"/chart/patients/{id_}"), 303)
+        return redirect(_back(url_for("chart.patient", id_=id_)), 303)
 
     def view() -> ResponseReturnValue:
         made = frame(services)
-        return made.page("chart/view.html", back=_back("/chart/caseload"), languages=LANGUAGES, themes=THEMES)
+        return made.page("chart/view.html", back=_back(url_for("chart.home")), languages=LANGUAGES, themes=THEMES)
 
     def viewed() -> ResponseReturnValue:
         chart_csrf.check(request)
         given = request.form
         parts = [given.get(name, "").replace("|", "") for name in ("language", "theme", "zone", "keys")]
-        response = redirect(_back("/chart/caseload"), 303)
+        response = redirect(_back(url_for("chart.home")), 303)
         secure = request.is_secure
         response.set_cookie(
             VIEW_COOKIE,
