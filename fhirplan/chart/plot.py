@@ -21,6 +21,8 @@ from fhirplan.fhir.codec import Resource
 LEFT, RIGHT, TOP, BOTTOM = 44.0, 344.0, 12.0, 140.0
 _FLAT: Final = 0.01
 _WIDE_GAP: Final = 3
+# No axis is divided finer than values are written.
+_FINEST: Final = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +176,7 @@ def _steps(values: list[float]) -> list[float]:
     low, high = min(values), max(values)
     spread = (high - low) or abs(high) or 1.0
     low, high = low - spread * 0.1, high + spread * 0.1
-    rough = (high - low) / 4
+    rough = max((high - low) / 4, _FINEST)
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(size * power for size in (1, 2, 5, 10) if size * power >= rough)
     first = math.floor(low / step)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -18,6 +19,7 @@ from fhirplan.fhir.codec import Resource
 from fhirplan.settings import Connection
 from fhirplan.store import patient_record, versions
 from fhirplan.store.engine import Transaction
+from fhirplan.store.versions import resource_of
 
 MOST_OF_A_TYPE: Final = 1000
 SHOWN_STANDING: Final = (
@@ -94,7 +96,7 @@ def world(tx: Transaction, asked: Asked, whose: Resource) -> World:
         stored = patient_record.of_patient(tx, name, asked.patient, _OF_PATIENT, count=MOST_OF_A_TYPE)
     else:
         stored = patient_record.at(tx, name, asked.patient, _OF_PATIENT, asked.moment)
-    known = {f"{item.type}/{item.id}": item.resource() for item in stored}
+    known = {f"{item.type}/{item.id}": _parsed(item.body) for item in stored if item.body is not None}
     known[f"Patient/{asked.patient}"] = whose
     _add_referred(tx, asked, known)
     current = asked.moment is None
@@ -108,6 +110,12 @@ def world(tx: Transaction, asked: Asked, whose: Resource) -> World:
         patient_record.findings(tx, name, asked.patient) if current else {},
         clinic=asked.clinic,
     )
+
+
+@lru_cache(maxsize=1024)
+def _parsed(body: bytes) -> Resource:
+    """A stored resource, parsed once for the pages that follow each other about a patient; nobody changes it."""
+    return resource_of(body)
 
 
 def _standing(tx: Transaction, asked: Asked, known: dict[str, Resource]) -> dict[str, str]:
