@@ -1,6 +1,7 @@
 """Runs benchmarks, one after the other: what ``make bench`` calls.
 
-    python bench/run.py [serving] [validation] [store] [growth] [memory] [sync] [chart] [--peers] [--postgresql] [--large]
+    python bench/run.py [serving] [validation] [store] [growth] [memory] [sync] [chart]
+                        [--peers] [--postgresql] [--large]
 
 Without names it runs all of them. ``--peers`` measures Python servers from PyPI beside ours, ``--postgresql`` our
 server on PostgreSQL too, ``--large`` growth to 1,000,000 resources instead of 100,000. Tables are printed at the end.
