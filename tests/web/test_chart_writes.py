@@ -283,3 +283,20 @@ def test_the_leaflet_is_in_the_patients_language_and_plain(nurse):
     for word in ("Task", "CarePlan", "FHIR", "cm-"):
         assert word not in re.sub(r"<[^>]*>", "", english)
     assert json.loads(BUNDLE.read_text(encoding="utf-8"))
+
+
+def test_a_template_is_shown_before_it_is_applied_and_once_applied_adds_nothing_more(nurse):
+    assert "cm-copd-discharge" in nurse.see("/templates")
+    text = nurse.see("/templates/cm-copd-discharge?start=2026-03-06")
+    assert "Nothing is saved yet" in text
+    before = nurse.api.get("Task?patient=pat-hf&_summary=count").get_json(force=True)["total"]
+    leave = re.search(r'name="leave" value="([^"]+)"', text)[1]
+    values = nurse.fill("/templates/cm-copd-discharge?start=2026-03-06", "/templates/cm-copd-discharge")
+    values.pop("leave", None)
+    nurse.send("/templates/cm-copd-discharge", {**values, "leave": leave})
+    after = nurse.api.get("Task?patient=pat-hf&_summary=count").get_json(force=True)["total"]
+    assert after > before
+    again = nurse.see("/templates/cm-copd-discharge?start=2026-03-06")
+    assert re.findall(r'name="leave" value="([^"]+)"', again) == [leave]
+    assert "This is no day" in nurse.see("/templates/cm-copd-discharge?start=whenever")
+    nurse.see("/templates/none", 404)
