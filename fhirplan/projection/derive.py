@@ -22,9 +22,9 @@ from fhirplan.coordination.world import World
 from fhirplan.fhir.codec import Resource
 from fhirplan.fhir.resource import version_id
 from fhirplan.store.commit import Change
-from fhirplan.store.ruled import Rules
+from fhirplan.store.ruled import DEVICE, Rules
 
-AUTHOR: Final = "Device/fhirplan"
+AUTHOR: Final = DEVICE
 """Who says what is derived, in List.source and Flag.author (guide section 4.3)."""
 _ENDED: Final = frozenset({"completed", "revoked", "entered-in-error"})
 Row = tuple[PlanRow, Sequence[WorkRow], int | None]

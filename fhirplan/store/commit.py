@@ -321,7 +321,9 @@ class _Rows:
         if origin.push and plan.spec.sync == "both":
             self._outbox.append(_outbox(work, plan, rid))
         patient = _patient_of(plan, work.base)
-        if origin.marks and change.type in STATE_TYPES:
+        # An EHR may keep our List in a form of its own; to write it anew for that would go on for ever.
+        told = change.type in STATE_TYPES and (change.type != "List" or origin.source == "api")
+        if origin.marks and told:
             self._marked.update({(work.connection, one): work.now for one in _patients(plan, patient, work.base)})
         self._audit.append(
             audit.entry(

@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from fhirplan.coordination import world
+from fhirplan.coordination import acknowledge, world
 from fhirplan.coordination.consequences import Consequence, consequences
 from fhirplan.coordination.elements import local
 from fhirplan.coordination.lifecycle import applied, touched
@@ -23,7 +23,10 @@ from fhirplan.fhir.codec import Resource
 from fhirplan.store.commit import Change
 from fhirplan.store.engine import Transaction
 from fhirplan.store.record import StoredRecord
+from fhirplan.store.versions import Version
 
+DEVICE: Final = "Device/fhirplan"
+"""Who says what the server itself says, in Flag.author, List.source and Task.requester (guide section 4.3)."""
 JUDGED: Final = RULES.keys() | MACHINES.keys()
 """The types that have rules; a change of any other is committed as it is."""
 
@@ -106,6 +109,26 @@ def ruled(
     write = [item for item in onward if item.kind == "write"]
     proposed = tuple(item for item in onward if item.kind == "propose")
     return Ruled(*_merged(made, write, rules.new_id), told, proposed)
+
+
+def noticed(
+    tx: Transaction, connection: str, version: Version, now: int, rules: Rules, *, torn: bool = False
+) -> list[Change]:
+    """What tells the lead of a plan that the EHR changed the resource of a version, to be committed with it."""
+    if version.deleted or version.type not in acknowledge.TYPES:
+        return []
+    record, at = StoredRecord(tx, connection, rules.behaviors), rules.local(now)
+    found = acknowledge.notices(
+        record,
+        version.resource(),
+        version.version,
+        at,
+        rules.zone,
+        requester=DEVICE,
+        torn=torn,
+        holidays=rules.holidays,
+    )
+    return list(_merged([], list(found), rules.new_id)[1])
 
 
 def _before(record: StoredRecord, change: Change) -> Resource | None:

@@ -14,7 +14,7 @@ from fhirplan.merge.policy import Policy
 from fhirplan.store import conflicts, findings, links, outbox, receipts, versions
 from fhirplan.store.commit import Change, Origin, commit
 from fhirplan.store.links import Link
-from fhirplan.store.ruled import Ruled, Rules, ruled
+from fhirplan.store.ruled import Ruled, Rules, noticed, ruled
 from fhirplan.store.versions import Method, Version
 from fhirplan.sync.content import comparable
 from fhirplan.sync.identity import FROM_EHR, Ids, inbound
@@ -58,11 +58,12 @@ class Absorbed:
 @dataclass(frozen=True, slots=True)
 class Merging:
     """How this connection merges: who wins where both sides changed the same, what is wrong with a resource, and by
-    which coordination rules a change is judged; None for none."""
+    which coordination rules a change is judged; None for none. ``tells`` says whether the lead of a plan is told."""
 
     policy: Policy = field(default_factory=Policy)
     validate: Callable[[Resource], Sequence[Issue]] = lambda _resource: ()
     rules: Rules | None = None
+    tells: bool = True
 
     def terms(self, current: Version | None, remote: RemoteCopy) -> Terms:
         """The terms for one resource; when each side was changed last may decide."""
@@ -116,6 +117,7 @@ def absorb(ids: Ids, remote: RemoteCopy, found: Sequence[Issue] = (), merging: M
             links.put(tx, name, replace(seen, base=content, local_version=_number(current)), ids.now)
         case Conflict(paths=paths):
             _keep(ids, link, current, incoming, remote.version, paths)
+            _tell(ids, current, merging, torn=True)
         case RemoteGone():
             raise AssertionError("a copy that is there is not gone")
     if not isinstance(decision, Conflict):
@@ -132,15 +134,19 @@ class New:
     set_aside: str
 
 
-def absorb_new(ids: Ids, items: Sequence[New]) -> None:
+def absorb_new(ids: Ids, items: Sequence[New], merging: Merging = ASKING) -> None:
     """Stores copies of which nothing is known here, each another resource, with their findings, in one go.
 
+    Nothing new breaks a rule yet, as what it belongs to may come a moment later; but an admission may be a readmission.
     Raises what ``commit`` raises when one of them cannot be stored; some may be then, so undo what it wrote.
     """
     named = [ids.chosen(item.copy.type, item.copy.id, item.set_aside) for item in items]
     incoming = [inbound(ids, item.copy.resource, our_id) for item, our_id in zip(items, named, strict=True)]
     changes = [Change("create", str(item["resourceType"]), str(item["id"]), item) for item in incoming]
+    stays = [change for change in changes if change.type == "Encounter"] if merging.rules is not None else []
+    onward = [following for change in stays for following in _judged(ids, change, merging).following]
     made = commit(ids.tx, ids.connection, changes, now=ids.now, origin=FROM_EHR, base=ids.border.our_base)
+    _follow(ids, onward)
     fresh: list[Link] = []
     for item, resource, stored in zip(items, incoming, made, strict=True):
         copy = item.copy
@@ -219,8 +225,16 @@ def _store(ids: Ids, incoming: Resource, current: Version | None, found: Sequenc
     stored = commit(ids.tx, ids.connection, [change], now=ids.now, origin=FROM_EHR, base=ids.border.our_base)[0]
     told = [item for item in judged.found[0] if not (created and item.rule in _TOO_EARLY)]
     findings.put(ids.tx, stored.rid, stored.version, (*found, *told))
-    _follow(ids, judged)
+    _follow(ids, judged.following)
+    if not created:
+        _tell(ids, stored, merging)
     return stored
+
+
+def _tell(ids: Ids, stored: Version | None, merging: Merging, *, torn: bool = False) -> None:
+    """Asks the lead of the plan to look at what the EHR changed."""
+    if merging.rules is not None and merging.tells and stored is not None:
+        _follow(ids, noticed(ids.tx, ids.connection, stored, ids.now, merging.rules, torn=torn))
 
 
 def _store_merged(ids: Ids, made: Merged, merging: Merging) -> None:
@@ -230,7 +244,8 @@ def _store_merged(ids: Ids, made: Merged, merging: Merging) -> None:
     stored = commit(ids.tx, ids.connection, [change], now=ids.now, origin=MERGED, base=ids.border.our_base)[0]
     if judged.found[0] and not findings.of(ids.tx, stored.rid, stored.version):
         findings.put(ids.tx, stored.rid, stored.version, judged.found[0])
-    _follow(ids, judged)
+    _follow(ids, judged.following)
+    _tell(ids, stored, merging)
 
 
 def _judged(ids: Ids, change: Change, merging: Merging) -> Ruled:
@@ -240,10 +255,10 @@ def _judged(ids: Ids, change: Change, merging: Merging) -> Ruled:
     return ruled(ids.tx, ids.connection, [change], ids.now, merging.rules, lenient=True, additions=False)
 
 
-def _follow(ids: Ids, judged: Ruled) -> None:
+def _follow(ids: Ids, following: Sequence[Change]) -> None:
     """Commits what follows from a change of the EHR's."""
-    if judged.following:
-        commit(ids.tx, ids.connection, judged.following, now=ids.now, origin=FOLLOWING, base=ids.border.our_base)
+    if following:
+        commit(ids.tx, ids.connection, following, now=ids.now, origin=FOLLOWING, base=ids.border.our_base)
 
 
 def _keep(

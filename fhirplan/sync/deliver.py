@@ -224,7 +224,7 @@ def note(ids: Ids, landings: Sequence[Landing], merging: Merging) -> None:
         if to.resource is None or same(comparable(inbound(ids, to.resource, link.id)), link.base):
             continue
         links.put(ids.tx, ids.connection, replace(link, ehr_version="", ehr_updated=""), ids.now)
-        absorb(ids, remote_copy(to.resource), merging=merging)
+        absorb(ids, remote_copy(to.resource), merging=replace(merging, tells=False))
 
 
 def _notice(sides: Sides, remote: RemoteCopy, route: str) -> Delivery:

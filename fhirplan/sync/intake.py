@@ -152,7 +152,7 @@ def _take_new(course: Course, ids: Ids, found: Sequence[Found]) -> Sequence[Foun
         return found
     ids.tx.run(_SAVE)
     try:
-        absorb_new(ids, new)
+        absorb_new(ids, new, course.sides.merging)
     except (FhirplanError, *MISSHAPEN):
         # One of them cannot be kept; one by one it shows which.
         ids.tx.run(_BACK)
