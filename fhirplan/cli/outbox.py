@@ -45,7 +45,8 @@ def listed(connection: str, form: str) -> None:
         table.add_row(str(item.oid), name, str(item.version), item.state, str(item.attempts), due, _why(item))
     if found:
         Console().print(table)
-    click.echo(f"{len(found)} changes are not with the EHR." if found else "Nothing waits.")
+    count = "1 change is" if len(found) == 1 else f"{len(found)} changes are"
+    click.echo(f"{count} not with the EHR." if found else "Nothing waits.")
 
 
 @command.command()

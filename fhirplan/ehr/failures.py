@@ -6,6 +6,8 @@ The words go to people and into receipts; they name method and status, never a U
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
 import requests
@@ -137,9 +139,22 @@ def _reason(status: int, said: dict[str, Any] | None) -> str:
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds to wait, when the EHR names them as a number; at most an hour."""
+    """Seconds to wait (RFC 9110 section 10.2.3), at most an hour; a date counts from the answer's own Date."""
     text = headers.get("Retry-After", "").strip()
-    return min(float(text), LONGEST_RETRY_AFTER) if text.isascii() and text.isdigit() else None
+    if text.isascii() and text.isdigit():
+        return min(float(text), LONGEST_RETRY_AFTER)
+    until, said = _http_date(text), _http_date(headers.get("Date", ""))
+    if until is None or said is None:
+        return None
+    return min(max((until - said).total_seconds(), 0.0), LONGEST_RETRY_AFTER)
+
+
+def _http_date(text: str) -> datetime | None:
+    try:
+        found = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def _in_doubt(method: str, never_taken: bool = False) -> bool:

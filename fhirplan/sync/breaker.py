@@ -115,6 +115,20 @@ def guarded(sides: Sides) -> Iterator[bool]:
         answered(sides)
 
 
+@contextmanager
+def noted(sides: Sides) -> Iterator[None]:
+    """Notes what comes of work that a person has asked for. Raises what the work raises."""
+    try:
+        yield
+    except EhrUnavailable as error:
+        failed(sides, error)
+        raise
+    with sides.database.read() as tx:
+        known = circuits.of(tx, sides.connection)
+    if known is not None:
+        answered(sides)
+
+
 def told(known: Circuit, now: int) -> str:
     """The state of a circuit in a sentence."""
     if is_open(known, now):

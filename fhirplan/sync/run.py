@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Final
 
@@ -39,11 +40,13 @@ def run_sync(
         tally.trouble(wait)
         return _report(sides, tally, 0, 0.0)
     try:
-        drift = () if dry_run else look(sides)
+        if not dry_run:
+            with breaker.noted(sides):
+                drift = look(sides)
         for number in range(1 if dry_run or not once else ROUNDS):
             before = tally.sent()
             tally.problems.clear()
-            with counted(sides, pulls=not dry_run):
+            with _noted(sides, dry_run), counted(sides, pulls=not dry_run):
                 pull(sides, tally, full=full and number == 0, dry=dry_run, progress=progress)
             with counted(sides, pushes=not dry_run):
                 push(sides, tally, everything=True, dry=dry_run, progress=progress)
@@ -55,6 +58,10 @@ def run_sync(
         tally.trouble(error.text)
     made = _report(sides, tally, sides.client.calls - calls, time.monotonic() - began)
     return replace(made, drift=drift)
+
+
+def _noted(sides: Sides, dry_run: bool) -> AbstractContextManager[None]:
+    return nullcontext() if dry_run else breaker.noted(sides)
 
 
 def _report(sides: Sides, tally: Tally, calls: int, seconds: float) -> SyncReport:

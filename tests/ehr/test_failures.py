@@ -10,6 +10,7 @@ import pytest
 import requests
 import responses
 
+from fhirplan.ehr import failures
 from fhirplan.ehr.client import EhrClient
 from fhirplan.ehr.transport import Transport
 from fhirplan.errors import EhrRejected, EhrUnavailable, EhrVersionMismatch
@@ -243,3 +244,19 @@ def test_if_match_and_if_none_exist_are_sent(client: EhrClient) -> None:
     assert responses.calls[0].request.headers["If-Match"] == 'W/"3"'
     assert responses.calls[1].request.headers["If-None-Exist"] == "identifier=a|b"
     assert made.existed
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [
+        ({"Retry-After": "90"}, 90.0),
+        ({"Retry-After": "999999"}, 3600.0),
+        ({"Retry-After": "Sat, 21 Nov 2026 10:01:30 GMT", "Date": "Sat, 21 Nov 2026 10:00:00 GMT"}, 90.0),
+        ({"Retry-After": "Sat, 21 Nov 2026 09:00:00 GMT", "Date": "Sat, 21 Nov 2026 10:00:00 GMT"}, 0.0),
+        ({"Retry-After": "Sat, 21 Nov 2026 10:01:30 GMT"}, None),
+        ({"Retry-After": "soon"}, None),
+        ({}, None),
+    ],
+)
+def test_how_long_an_ehr_asks_us_to_wait(said: dict[str, str], seconds: float | None) -> None:
+    assert failures.of_status("PUT", 429, said, b"").retry_after == seconds

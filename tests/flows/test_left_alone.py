@@ -169,6 +169,19 @@ def test_a_person_may_try_an_ehr_that_only_failed(many: int, us: Any, door: Any)
     assert us.sync().agreed
 
 
+def test_what_a_person_tries_counts_too(us: Any, door: Any, clinic: Any, make: Any) -> None:
+    door.fault = lambda *_: "refuse"
+    for _ in range(3):
+        assert not us.sync().agreed
+    known = circuit(us)
+    assert known is not None
+    assert known.failures == 3
+    door.fault = lambda *_: ""
+    clinic.put(make.patient())
+    assert us.sync().agreed
+    assert circuit(us) is None
+
+
 def test_a_pause_from_a_clock_that_was_wrong_does_not_last(us: Any, clock: Clock) -> None:
     clock.at += 400 * 24 * 60 * MINUTE
     breaker.failed(us.sides, EhrUnavailable("busy", retry_after=90))
