@@ -7,19 +7,21 @@ from typing import Final
 
 from fhirplan.ehr.client import RemoteCopy
 from fhirplan.ehr.discovery import TypeCapability
-from fhirplan.errors import EhrFailure, EhrUnavailable
+from fhirplan.errors import EhrFailure, EhrRejected, EhrUnavailable
 from fhirplan.store import checkpoints, links
 from fhirplan.sync.course import Course
 from fhirplan.sync.deletions import ask, look_for_deletions, unheard_of
 from fhirplan.sync.intake import take
 from fhirplan.sync.patients import chosen
 from fhirplan.sync.report import Progress, Tally, silent
-from fhirplan.sync.searches import PAGE, by_patient, distrust, searches
+from fhirplan.sync.searches import PAGE, by_patient, distrust, patient_of, searches
 from fhirplan.sync.sides import Sides
 from fhirplan.telemetry import log
 
 # Types in a row that the EHR does not answer, before the pull gives up on it.
 PATIENCE: Final = 2
+# Resources that were referred to and never seen, which one pull asks for by id.
+REFERRED: Final = 20
 _log = log("sync.pull")
 
 
@@ -37,9 +39,14 @@ def pull(sides: Sides, tally: Tally, *, full: bool = False, dry: bool = False, p
         capability = offered.of(type_)
         if not _can_be_found(sides, capability):
             tally.skipped[type_] = "The EHR does not offer a search of this type."
-            continue
+            if not capability.can("read"):
+                continue
         try:
-            _pull_type(_course(sides, capability, tally, full=full, dry=dry), progress)
+            course = _course(sides, capability, tally, full=full, dry=dry)
+            if type_ in tally.skipped and not _can_be_found(sides, capability):
+                _pull_referred(course)
+            else:
+                _pull_type(course, progress)
             silent_types = 0
         except EhrFailure as error:
             _log.warning("pull failed", connection=sides.connection, type=type_, error=type(error).__name__)
@@ -81,6 +88,8 @@ def _pull_type(course: Course, progress: Progress) -> None:
         return
     _move_checkpoint(course)
     look_for_deletions(course)
+    if by_patient(course):
+        _read_referred(course)
 
 
 def _move_checkpoint(course: Course) -> None:
@@ -105,6 +114,46 @@ def _pull_by_id(course: Course, progress: Progress) -> None:
     take(course, [item.resource for item in waiting])
     for ehr_id in () if course.type == "Patient" else unheard_of(course):
         ask(course, ehr_id)
+
+
+def _pull_referred(course: Course) -> None:
+    """What is not searched but read: that which others refer to, and a few of those known, as they may have changed."""
+    _read_referred(course)
+    for ehr_id in unheard_of(course):
+        ask(course, ehr_id)
+
+
+def _read_referred(course: Course) -> None:
+    """Reads some of what was referred to and no search has shown, as a search may show a part only.
+
+    Of patients whose records are not here nothing is taken. What the EHR does not show is asked for again later.
+    """
+    sides = course.sides
+    if not course.capability.can("read"):
+        return
+    with sides.database.read() as tx:
+        wanted = links.referred(tx, sides.connection, course.type, REFERRED)
+    found: list[RemoteCopy] = []
+    for ehr_id in wanted:
+        try:
+            read = sides.client.read(course.type, ehr_id)
+        except EhrRejected:
+            read = None
+        if read is not None and _is_of_ours(course, read):
+            found.append(read)
+    with course.transaction() as tx:
+        for ehr_id in wanted:
+            links.seen(tx, sides.connection, course.type, ehr_id, sides.clock())
+    take(course, [item.resource for item in found])
+
+
+def _is_of_ours(course: Course, copy: RemoteCopy) -> bool:
+    patient = patient_of(copy.resource)
+    if not patient:
+        return True
+    with course.sides.database.read() as tx:
+        known = links.stored(tx, course.sides.connection, "Patient", patient)
+    return known is not None and known.base is not None
 
 
 def _wanted(course: Course) -> Iterator[str]:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import threading
 from typing import Any
 
 import pytest
 import requests
 
+from fhirplan.errors import EhrUnavailable
+from fhirplan.fhir import codec
+from fhirplan.store import notices
+from fhirplan.sync.notices import fetch
 from fhirplan.sync.push import push
 from fhirplan.sync.report import Tally
 
@@ -154,3 +159,91 @@ def test_references_are_rewritten_in_updates_as_in_creates(clinic: Any, ours: An
     assert ours.sync().agreed
     there = {f"Goal/{ours.link('Goal', id_).ehr_id}" for id_ in ("first", "second")}
     assert {item["reference"] for item in clinic.all("CarePlan")[0]["goal"]} == there
+
+
+def test_a_notice_is_kept_until_the_ehr_answers(clinic: Any, door: Any, behind_door: Any, make: Any) -> None:
+    """Subscription notices were retried for a minute, then lost."""
+    clinic.put(make.patient())
+    clinic.put(make.goal())
+    behind_door.sync()
+    clinic.put(make.goal(text="Changed"))
+    with behind_door.database.write() as tx:
+        notices.put(tx, "default", [("Goal", "g1")], behind_door.sides.clock())
+    door.fault = lambda _method, _path: "refuse"
+    for _ in range(3):
+        with pytest.raises(EhrUnavailable):
+            fetch(behind_door.sides, Tally())
+    door.fault = lambda *_: ""
+    fetch(behind_door.sides, Tally())
+    assert behind_door.get("Goal", "g1")["description"]["text"] == "Changed"
+
+
+def pages_of(ours: Any, monkeypatch: pytest.MonkeyPatch, type_: str, change: Any) -> None:
+    """Changes the Bundles that the EHR answers a search of a type with."""
+    real = ours.sides.client._via.get
+
+    def get(address: str, params: Any = None) -> Any:
+        answer = real(address, params)
+        if not re.search(rf"(^|/){type_}(\?|$)", address):
+            return answer
+        bundle = codec.loads(answer.body)
+        change(bundle)
+        return dataclasses.replace(answer, body=codec.dumps(bundle))
+
+    monkeypatch.setattr(ours.sides.client._via, "get", get)
+
+
+def test_what_a_page_includes_is_not_taken(clinic: Any, ours: Any, make: Any, monkeypatch: Any) -> None:
+    """_include brought resources of other patients across the compartment."""
+    clinic.put(make.patient())
+    clinic.put(make.goal())
+    foreign = {"resource": make.goal("foreign", subject={"reference": "Patient/p9"}), "search": {"mode": "include"}}
+    pages_of(ours, monkeypatch, "Goal", lambda bundle: bundle["entry"].append(foreign))
+    assert ours.sync().agreed
+    assert ours.get("Goal", "g1") is not None
+    assert ours.get("Goal", "foreign") is None
+
+
+def test_a_search_that_ignored_its_patient_is_refused(
+    clinic: Any, ours: Any, make: Any, monkeypatch: Any, tmp_path: Any
+) -> None:
+    """An EHR without a search parameter ignored it with a warning, and gave everybody's resources."""
+    (tmp_path / "patients").write_text("p1\n", encoding="utf-8")
+    only = type(ours)(dataclasses.replace(ours.sides, patients=str(tmp_path / "patients")))
+    clinic.put(make.patient())
+    clinic.put(make.goal())
+    other = {"resource": make.goal("foreign", subject={"reference": "Patient/p9"})}
+    pages_of(only, monkeypatch, "Goal", lambda bundle: bundle.setdefault("entry", []).append(other))
+    report = only.sync()
+    assert any("others' too" in problem for problem in report.problems)
+    assert only.get("Goal", "foreign") is None
+
+
+def test_a_list_without_a_next_link_is_not_taken_for_the_whole(
+    clinic: Any, ours: Any, make: Any, monkeypatch: Any
+) -> None:
+    """A list was cut at the page size with nothing to tell it but its total."""
+    for number in range(130):
+        clinic.put(make.patient(f"p{number}"))
+    pages_of(ours, monkeypatch, "Patient", lambda bundle: bundle.pop("link", None))
+    report = ours.sync()
+    assert not report.agreed
+    assert any("130" in problem and "100" in problem for problem in report.problems)
+
+
+def test_a_total_that_counts_what_we_may_not_see_is_told_and_nothing_is_taken_for_deleted(
+    clinic: Any, ours: Any, make: Any, monkeypatch: Any
+) -> None:
+    """Resources that a scope hides were counted, and taken for deleted."""
+    for number in range(5):
+        clinic.put(make.patient(f"p{number}"))
+    ours.sync()
+
+    def hidden(bundle: Any) -> None:
+        bundle["entry"] = bundle["entry"][:3]
+
+    pages_of(ours, monkeypatch, "Patient", hidden)
+    report = ours.sync(full=True)
+    assert report.agreed
+    assert "counts 5" in dict(report.skipped)["Patient"]
+    assert all(ours.get("Patient", f"p{number}") is not None for number in range(5))

@@ -262,3 +262,13 @@ class _OwnSide:
 
         found = self.ours.get(type_, id_)
         return remote_copy(found) if found else None
+
+
+def test_what_a_plan_refers_to_is_read_where_a_search_does_not_show_it(with_: Any, make: Any) -> None:
+    """Epic's search of care teams gives the longitudinal ones; MEDITECH's tasks are read by id only."""
+    hospital, ours = with_("meditech")
+    activity = [{"reference": {"reference": "Task/t1"}}]
+    hospital.put(make.plan(category=CATEGORY, goal=[{"reference": "Goal/g1"}], activity=activity))
+    assert ours.sync().problems == ()
+    ours.sync()
+    assert ours.get("Task", "t1")["for"] == {"reference": "Patient/p1"}
