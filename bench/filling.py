@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import time
 import uuid
@@ -75,7 +76,8 @@ def kept(folder: Path, count: int) -> str:
     """The url of a SQLite file of that size in ``folder``, made there when it is not there yet."""
     from fhirplan.store.schema import HEAD
 
-    path = folder / f"{count}-{HEAD}.db"
+    made_by = hashlib.sha256(Path(people.__file__).read_bytes()).hexdigest()[:8]
+    path = folder / f"{count}-{HEAD}-{made_by}.db"
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
         making = path.with_suffix(".making")

@@ -11,6 +11,10 @@ OPEN_TASKS = 10
 _CATEGORY = "http://hl7.org/fhir/us/core/CodeSystem/careplan-category"
 _CODES = "http://fhirplan.dev/fhir/CodeSystem"
 _TYPES = f"{_CODES}/cm-task-type"
+_PROGRESS = (
+    "weight steady, no swelling, takes the medicines as listed; daughter drives to the visit on Thursday. "
+    "Asked again about salt, fluid and whom to call at night; repeats it correctly."
+)
 
 
 def resources(patients: int, seed: int = 7) -> Iterator[dict[str, Any]]:
@@ -59,7 +63,15 @@ def _person(id_: str, chance: random.Random) -> Iterator[dict[str, Any]]:
         "period": {"start": "2026-03-02"},
         "careTeam": [{"reference": f"CareTeam/{id_}-team"}],
         "goal": [{"reference": f"Goal/{goal}"} for goal in goals],
-        "activity": [{"reference": {"reference": f"Task/{id_}-t{number}"}} for number in range(6)],
+        "activity": [
+            {
+                "reference": {"reference": f"Task/{id_}-t{number}"},
+                "progress": [
+                    {"time": f"2026-03-{day:02d}T15:00:00-06:00", "text": f"Day {day}: {_PROGRESS}"} for day in (4, 9)
+                ],
+            }
+            for number in range(6)
+        ],
     }
     for goal in goals:
         yield {

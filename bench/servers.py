@@ -18,7 +18,11 @@ import load
 
 WORKERS, THREADS = 2, 2
 HERE = Path(__file__).resolve().parent
-WORKER_CLASSES = {"gthread": "fhirplan.cli.workers.EvenWorker", "sync": "sync"}
+# What serves us and the floor: the worker of ``fhirplan serve``, and the least of it that spreads connections alike.
+WORKER_CLASSES = {
+    "gthread": ("fhirplan.cli.workers.ServingWorker", "fhirplan.cli.workers.EvenWorker"),
+    "sync": ("sync", "sync"),
+}
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,7 @@ def _gunicorn(
     threads = ["--threads", str(THREADS)] if worker_class != "sync" else []
     command = [
         *(sys.executable, "-m", "gunicorn", "--preload", "--no-control-socket", "--log-level", "warning"),
-        *("--workers", str(WORKERS), "--worker-class", WORKER_CLASSES[worker_class], *threads),
+        *("--workers", str(WORKERS), "--worker-class", WORKER_CLASSES[worker_class][name == "floor"], *threads),
         *("--bind", f"127.0.0.1:{port}", app),
     ]
     with running(command, environment, f"http://127.0.0.1:{port}", ready) as pid:

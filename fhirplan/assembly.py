@@ -184,6 +184,9 @@ def _through(settings: Settings, services: Services) -> Pushed | None:
     return Through(lambda name: build_sync(settings, services, waiting[name]))
 
 
+_COLLECTED_AFTER = (10_000, 20, 50)
+
+
 def ready_to_fork(services: Services) -> None:
     """Builds now what the first requests would, and leaves it out of garbage collections.
 
@@ -194,6 +197,8 @@ def ready_to_fork(services: Services) -> None:
         checked(services, {"resourceType": type_})
     gc.collect()
     gc.freeze()
+    # A request makes thousands of containers and hardly ever a cycle of them, so looking for cycles can wait.
+    gc.set_threshold(*_COLLECTED_AFTER)
 
 
 def worker_name() -> str:

@@ -99,7 +99,8 @@ class Change:
     @property
     def type(self) -> str:
         """The type of what changes."""
-        return self.ref.partition("/")[0]
+        resource = self.after or self.before
+        return str(resource["resourceType"]) if resource else ""
 
     def became(self, element: str, *values: str) -> bool:
         """Whether ``element`` has one of these values now and had another before."""
