@@ -265,10 +265,10 @@ class Settings:
         10.0, "hours that a person stays signed in, on our pages and in apps with online_access", minimum=0.05
     )
     rate_limit: int = _setting(
-        6000, "requests that one client, or one address without a token, may make in a minute; 0: no limit", minimum=0
-    )
-    sign_in_limit: int = _setting(
-        120, "requests to /auth that one address may make in a minute; 0: no limit", minimum=0
+        60_000,
+        "requests that one token, or one address without, may make of each process in a minute; 0: no limit; an open "
+        "server has none",
+        minimum=0,
     )
     cds_seconds: float = _setting(
         0.4, "seconds after which a CDS Hooks service answers with the cards it has", minimum=0.05

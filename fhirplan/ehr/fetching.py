@@ -121,15 +121,10 @@ def _read(pool: urllib3.HTTPConnectionPool, path: str, host: str, seconds: float
     headers = {"Host": host, "Accept": "application/json", "User-Agent": "fhirplan", "Accept-Encoding": "identity"}
     try:
         answer = pool.request("GET", path, headers=headers, redirect=False, retries=False, preload_content=False)
-        if answer.status != 200:
-            raise Unfetchable(f"it is answered with {answer.status}, and no redirect is followed")
-        body = bytearray()
-        while piece := answer.read1(_PIECE):
-            body += piece
-            if len(body) > most:
-                raise Unfetchable(f"it is larger than {most} bytes")
-            if time.monotonic() > ends:
-                raise Unfetchable(f"it takes longer than {seconds:g} seconds")
+        try:
+            body = _whole(answer, ends, seconds, most)
+        finally:
+            answer.close()
     except (HTTPError, OSError):
         raise Unfetchable("it is not answered") from None
     try:
@@ -139,6 +134,19 @@ def _read(pool: urllib3.HTTPConnectionPool, path: str, host: str, seconds: float
     if not isinstance(value, dict):
         raise Unfetchable("it is no JSON object")
     return Fetched(value, _kept(answer.headers.get("Cache-Control", "")))
+
+
+def _whole(answer: urllib3.BaseHTTPResponse, ends: float, seconds: float, most: int) -> bytes:
+    if answer.status != 200:
+        raise Unfetchable(f"it is answered with {answer.status}, and no redirect is followed")
+    body = bytearray()
+    while piece := answer.read1(_PIECE):
+        body += piece
+        if len(body) > most:
+            raise Unfetchable(f"it is larger than {most} bytes")
+        if time.monotonic() > ends:
+            raise Unfetchable(f"it takes longer than {seconds:g} seconds")
+    return bytes(body)
 
 
 def _kept(control: str) -> int | None:

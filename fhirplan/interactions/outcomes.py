@@ -48,6 +48,12 @@ class UnsupportedMediaType(NotSupported):
     """The caller sent a format that is not read here."""
 
 
+class TooManyRequests(TooCostly):
+    """One caller asks more often than it may."""
+
+    code = "throttled"
+
+
 class RequestTimeout(Refused):
     """A request did not arrive in the time that it may take."""
 
@@ -68,6 +74,7 @@ STATUS: Final[tuple[tuple[type[FhirplanError], int], ...]] = (
     (MethodNotAllowed, 405),
     (NotAcceptable, 406),
     (RequestTimeout, 408),
+    (TooManyRequests, 429),
     (UnsupportedMediaType, 415),
     (NotSupported, 404),
     (MalformedRequest, 400),

@@ -24,6 +24,7 @@ from fhirplan.web.headers import policy, require_loopback, secured
 from fhirplan.web.health import add_health
 from fhirplan.web.launch import add_launch
 from fhirplan.web.metrics import add_metrics
+from fhirplan.web.rates import add_rates
 from fhirplan.web.requests import known_id
 from fhirplan.web.responses import FhirResponse, fhir_response
 from fhirplan.web.sessions import add_sessions
@@ -53,6 +54,7 @@ def create_app(services: Services) -> Flask:
     add_launch(app, authority)
     add_apps(app, authority)
     add_sessions(app, authority)
+    add_rates(app, services.settings)
     add_cors(app, authority)
     add_health(app, services)
     add_metrics(app, services)

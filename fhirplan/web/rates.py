@@ -1,0 +1,62 @@
+"""Holds each caller to so many requests a minute, so that one cannot take the server from others (RFC 6585, 429)."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+from flask import Flask, request
+
+from fhirplan.interactions.outcomes import TooManyRequests
+from fhirplan.settings import Settings
+
+_MOST_CALLERS: Final = 50_000
+_FREE: Final = ("/healthz", "/readyz", "/static/")
+
+
+class Rates:
+    """What each caller has left, in one process: a bucket that fills evenly and holds a minute's worth.
+
+    ``clock`` gives seconds that only grow.
+    """
+
+    def __init__(self, a_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._most = float(a_minute)
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._left: dict[Any, tuple[float, float]] = {}
+
+    def spend(self, caller: Any) -> float:
+        """0 when the caller may go on, else the seconds until it may."""
+        now = self._clock()
+        with self._lock:
+            left, since = self._left.get(caller, (self._most, now))
+            left = min(self._most, left + (now - since) * self._most / 60)
+            if left < 1:
+                return (1 - left) * 60 / self._most
+            if caller not in self._left and len(self._left) >= _MOST_CALLERS:
+                # Whoever came first is likeliest to be full again.
+                self._left.pop(next(iter(self._left)))
+            self._left[caller] = left - 1, now
+            return 0.0
+
+
+def add_rates(app: Flask, settings: Settings) -> None:
+    """Refuses what is too much with 429 and Retry-After; not on an open server, which answers its own machine only."""
+    if settings.auth == "open" or not settings.rate_limit:
+        return
+    rates = Rates(settings.rate_limit)
+
+    @app.before_request
+    def within() -> None:
+        if request.path.startswith(_FREE):
+            return
+        token = request.environ.get("HTTP_AUTHORIZATION", "")
+        caller = hashlib.sha256(token.encode("latin-1")).digest() if token else request.environ.get("REMOTE_ADDR", "")
+        wait = rates.spend(caller)
+        if wait:
+            text = f"More than {settings.rate_limit} requests in a minute. Wait as Retry-After says, then go on."
+            raise TooManyRequests(text, retry_after=wait)
