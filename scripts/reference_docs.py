@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from fhirplan import settings
+from fhirplan.catalog import us_core
 from fhirplan.cli import main as cli
 from fhirplan.fhir import codec
 from fhirplan.fhir.structure import Element
@@ -28,6 +29,7 @@ def pages() -> dict[str, str]:
         "errors.md": _errors(),
         "fhir-api.md": _fhir_api(),
         "rules.md": _rules(),
+        "us-core-searches.md": _us_core(),
     }
 
 
@@ -126,6 +128,29 @@ def _fhir_api() -> str:
         ]
         rows.append("")
     return "\n".join(rows)
+
+
+def _us_core() -> str:
+    rows = [
+        "# The searches of US Core",
+        "",
+        NOTE,
+        "US Core 6.1 to 9.0 demands (SHALL) or recommends (SHOULD) these searches; those of Task, of which it says",
+        "nothing, are ours. Each is one case of `test_a_search_finds_what_has_all_its_values_and_nothing_else` in",
+        "`tests/clients/test_us_core_searches.py`: over HTTP, with one resource that has all values and must be found,",
+        "and for each parameter one that differs in that parameter only and must not be.",
+        "",
+        "| | search | case |",
+        "|---|---|---|",
+    ]
+    for expectation, type_, names in us_core.SEARCHES:
+        query = "&".join(f"{name}=…" for name in names.split())
+        rows.append(f"| {expectation} | `{type_}?{query}` | `{expectation}-{type_}-{names.replace(' ', '+')}` |")
+    rows += [
+        "",
+        "`_include=CareTeam:participant` and `_revinclude=Provenance:target` are tested in the same file.",
+    ]
+    return "\n".join(rows) + "\n"
 
 
 def _rules() -> str:

@@ -9,6 +9,7 @@ import json
 import pytest
 
 from fhirplan import assembly, settings
+from fhirplan.catalog.us_core import SEARCHES
 from fhirplan.web.app import create_app
 
 CATEGORY = "http://hl7.org/fhir/us/core/CodeSystem/careplan-category"
@@ -114,32 +115,6 @@ PARAMETERS = {
         "_lastUpdated": LAST_UPDATED,
     },
 }
-SEARCHES = [
-    ("SHALL", "CarePlan", "patient category"),
-    ("SHOULD", "CarePlan", "patient category status"),
-    ("SHOULD", "CarePlan", "patient category status date"),
-    ("SHOULD", "CarePlan", "patient category date"),
-    ("SHALL", "CareTeam", "patient status"),
-    ("SHOULD", "CareTeam", "role"),
-    ("SHOULD", "CareTeam", "patient role"),
-    ("SHALL", "Goal", "patient"),
-    ("SHOULD", "Goal", "patient target-date"),
-    ("SHOULD", "Goal", "patient description"),
-    ("SHOULD", "Goal", "patient lifecycle-status"),
-    ("SHALL", "ServiceRequest", "patient"),
-    ("SHALL", "ServiceRequest", "_id"),
-    ("SHALL", "ServiceRequest", "patient category authored"),
-    ("SHALL", "ServiceRequest", "patient category"),
-    ("SHALL", "ServiceRequest", "patient code"),
-    ("SHOULD", "ServiceRequest", "patient status"),
-    ("SHOULD", "ServiceRequest", "patient authored code"),
-    ("ours", "Task", "patient status"),
-    ("ours", "Task", "patient code"),
-    ("ours", "Task", "owner status"),
-    ("ours", "Task", "based-on status"),
-    ("ours", "Task", "patient due"),
-    ("ours", "Task", "patient _lastUpdated"),
-]
 
 
 def without_empty(resource):
