@@ -13,6 +13,8 @@ import click
 from fhirplan import settings
 from fhirplan.catalog import us_core
 from fhirplan.cli import main as cli
+from fhirplan.coordination.moves import ACHIEVEMENT, MACHINES
+from fhirplan.coordination.vocabulary import BUSINESS
 from fhirplan.fhir import codec
 from fhirplan.fhir.structure import Element
 from fhirplan.validation.invariants import REPORTED_AT
@@ -30,7 +32,56 @@ def pages() -> dict[str, str]:
         "fhir-api.md": _fhir_api(),
         "rules.md": _rules(),
         "us-core-searches.md": _us_core(),
+        "state-machines.md": _state_machines(),
     }
+
+
+def _state_machines() -> str:
+    rows = [
+        "# State machines",
+        "",
+        NOTE,
+        "Which status may follow which, as every write is judged by it: over HTTP, in a transaction, by a patch, from",
+        "the page and from a resolved conflict. **L**: in FHIR's own diagram. **A**: added by its notes.",
+        "**w**: taken, with a warning that a step was left out. Blank: refused (422). What an EHR says is never",
+        "refused; what would be an error is kept as the finding `cm-sm-import`. Why it is so:",
+        "[coordination](../explanation/coordination.md).",
+    ]
+    for kind, machine in MACHINES.items():
+        states = list(machine.table)
+        rows += ["", f"## {kind}.{machine.element}", "", f"Rule `{machine.rule}`."]
+        if machine.initial:
+            rows += [f"It begins as {', '.join(sorted(machine.initial))}."]
+        rows += ["", f"| from \\ to | {' | '.join(states)} |", f"|{'---|' * (len(states) + 1)}"]
+        for state in states:
+            marks = ["·" if to == state else machine.table[state].get(to, "") for to in states]
+            rows.append(f"| **{state}** | {' | '.join(marks)} |")
+        rows += ["", "Who makes the move to a status (said in the refusal, not enforced):", ""]
+        rows += [
+            f"- {to or 'any other'}: {who}" for to, who in sorted(machine.who.items(), key=lambda item: item[0] == "")
+        ]
+        if machine.instead:
+            rows += ["", f"At an end: {machine.instead}"]
+    rows += [
+        "",
+        "## Goal.achievementStatus",
+        "",
+        "What it may be while the lifecycle is so; any where none is listed.",
+        "",
+    ]
+    rows += ["| lifecycleStatus | achievementStatus |", "|---|---|"]
+    for state, allowed in ACHIEVEMENT.items():
+        rows.append(f"| {state} | {', '.join(sorted(item or 'none' for item in allowed))} |")
+    rows += [
+        "",
+        "## What goes with a business status of a Task",
+        "",
+        "| businessStatus | group | status |",
+        "|---|---|---|",
+    ]
+    for name, (group, statuses) in BUSINESS.items():
+        rows.append(f"| {name} | {group} | {', '.join(sorted(statuses))} |")
+    return "\n".join(rows) + "\n"
 
 
 def _settings() -> str:
