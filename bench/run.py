@@ -1,6 +1,6 @@
 """Runs benchmarks, one after the other: what ``make bench`` calls.
 
-    python bench/run.py [serving] [validation] [store] [growth] [memory] [sync] [chart]
+    python bench/run.py [serving] [validation] [store] [growth] [memory] [sync] [chart] [access]
                         [--peers] [--postgresql] [--large]
 
 Without names it runs all of them. ``--peers`` measures Python servers from PyPI beside ours, ``--postgresql`` our
@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-BENCHMARKS = ("serving", "validation", "store", "growth", "memory", "sync", "chart")
+BENCHMARKS = ("serving", "validation", "store", "growth", "memory", "sync", "chart", "access")
 
 
 def main() -> int:

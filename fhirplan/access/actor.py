@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final
+from typing import Any, Final
 
 from fhirplan.access.scopes import Scopes
 
@@ -36,6 +36,11 @@ class Grant:
         """Equal for grants that may do and see the same; a cursor is bound to it."""
         parts = (self.issuer, self.client, self.user, self.user_patient, self.patient, self.scopes.text())
         return hashlib.blake2b("\n".join(parts).encode(), digest_size=12).hexdigest()
+
+    @cached_property
+    def known(self) -> dict[Any, Any]:
+        """What was decided for this grant already, for whoever decides."""
+        return {}
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,9 +99,18 @@ def limits(actor: Actor, type_: str, letter: str) -> tuple[Limit, ...]:
     """
     if actor.grant is None:
         return (Limit(),)
+    # A grant is asked the same with each of its requests.
+    known: dict[tuple[str, str], tuple[Limit, ...]] = actor.grant.known
+    found = known.get((type_, letter))
+    if found is None:
+        found = known[type_, letter] = _limits(actor.grant, type_, letter)
+    return found
+
+
+def _limits(grant: Grant, type_: str, letter: str) -> tuple[Limit, ...]:
     made: list[Limit] = []
-    for scope in actor.grant.scopes.covering(type_, letter):
-        limit = _limit(actor.grant, scope)
+    for scope in grant.scopes.covering(type_, letter):
+        limit = _limit(grant, scope)
         if limit is not None and limit not in made:
             made.append(limit)
     return (Limit(),) if Limit() in made else tuple(made)

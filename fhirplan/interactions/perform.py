@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Final
 
@@ -75,16 +76,24 @@ def perform(services: Services, interaction: Interaction) -> Reply:
 
     Misconfigured is raised, as is whatever is no FhirplanError.
     """
-    try:
-        if interaction.actor is None and interaction.authorization:
-            actor = authenticate(services, interaction.authorization, interaction.connection)
-            interaction = replace(interaction, actor=actor, authorization="")
-    except FhirplanError as error:
-        reply = refusal(error)
+    if interaction.actor is None and interaction.authorization:
+        with services.database.read() if interaction.kind in READS else nullcontext():
+            # One view of the database for who is asking and for what they get.
+            interaction, reply = _recognised(services, interaction)
+            reply = reply or _carried_out(services, interaction)
     else:
         reply = _carried_out(services, interaction)
     note(services, interaction, reply)
     return reply
+
+
+def _recognised(services: Services, interaction: Interaction) -> tuple[Interaction, Reply | None]:
+    """The interaction with its actor, and the answer where they are not to be recognised."""
+    try:
+        actor = authenticate(services, interaction.authorization, interaction.connection)
+    except FhirplanError as error:
+        return interaction, refusal(error)
+    return replace(interaction, actor=actor, authorization=""), None
 
 
 def _carried_out(services: Services, interaction: Interaction) -> Reply:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 from fhirplan.access.actor import Actor, Grant
 from fhirplan.access.consent import Label
@@ -41,7 +42,12 @@ def withheld(services: Services, tx: Transaction, connection: str, actor: Actor)
 
 def labels(settings: Settings) -> tuple[Label, ...]:
     """The labels that are guarded, as system and code."""
-    return tuple((system, code) for system, _, code in (item.rpartition("|") for item in settings.guarded_labels))
+    return _split(settings.guarded_labels)
+
+
+@lru_cache(maxsize=16)
+def _split(listed: tuple[str, ...]) -> tuple[Label, ...]:
+    return tuple((system, code) for system, _, code in (item.rpartition("|") for item in listed))
 
 
 def _names(tx: Transaction, connection: str, settings: Settings, grant: Grant) -> Iterator[str]:

@@ -31,7 +31,7 @@ from fhirplan.store import provenance, versions, writes
 from fhirplan.store.engine import Transaction
 from fhirplan.store.referred import referred
 from fhirplan.store.versions import Version
-from fhirplan.store.visible import visible
+from fhirplan.store.visible import belongs, visible
 from fhirplan.store.withheld import Withheld
 from fhirplan.store.writes import PROVENANCE
 
@@ -87,8 +87,9 @@ class Sight:
         """
         if version.rid < 0:
             return self._sees_made(version)
-        if self._unlimited(version):
-            return True
+        if self.withheld.unlabelled(version.type, version.body):
+            # No consent has anything to say about it.
+            return self._in_scope(version)
         return self._now(version, self.strictly(version.type) if version.deleted else self(version.type))
 
     def saw(self, version: Version) -> bool:
@@ -97,6 +98,15 @@ class Sight:
         Besides, the resource must be one that may be seen as it is now.
         """
         return self._unlimited(version) or self._then(version, self.strictly(version.type))
+
+    def _in_scope(self, version: Version) -> bool:
+        """Whether the scopes alone let a current version be seen."""
+        own = self.scoped(version.type)
+        if isinstance(own, Condition) and own.parameter.code == "patient" and not version.deleted:
+            [target] = own.values
+            if isinstance(target, ReferenceValue):
+                return belongs(self.tx, self.connection, version, target.id)
+        return self._now(version, own)
 
     def _unlimited(self, version: Version) -> bool:
         """Whether nothing about a version can hide it."""

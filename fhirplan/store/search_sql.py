@@ -20,7 +20,7 @@ from fhirplan.store.engine import Row, Statement, Transaction, statement
 from fhirplan.store.includes import included
 from fhirplan.store.search_nodes import filled, spec_of
 from fhirplan.store.search_plan import Plan, branches, plan
-from fhirplan.store.search_shapes import Shape
+from fhirplan.store.search_shapes import Probe, Shape
 from fhirplan.store.search_statements import search_statement
 from fhirplan.store.versions import Version
 from fhirplan.store.visible import Eyes
@@ -30,6 +30,7 @@ MOST_READ: Final = 20_000
 # Up to so many matches an estimate is exact.
 COUNTED: Final = 2000
 _AT_ONCE: Final = 200
+_ANY_NUMBER: Final = 2**62
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +222,16 @@ def _total(tx: Transaction, made: Plan) -> int:
     driver = "type" if made.driver == "key" else made.driver
     if query.total == "estimate" and driver != "id":
         return _estimate(tx, replace(made, driver=driver, keys=(), query=query))
+    if isinstance(driver, int) and not isinstance(made.nodes[driver], Probe):
+        # Each of several indexes is read by itself, and a resource may be in more than one.
+        counted = replace(made, keys=(), query=replace(query, sort=(), count=_ANY_NUMBER))
+        return len(
+            {
+                row[0]
+                for shape, params in branches(counted, "positions")
+                for row in tx.all(search_statement(shape), **params)
+            }
+        )
     shape = Shape(driver, made.nodes, result="count")
     if driver != "id":
         return _number(tx.one(search_statement(shape), **made.params))

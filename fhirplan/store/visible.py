@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any, Final, Protocol
 
-from sqlalchemy import bindparam, select
+import msgspec
+from sqlalchemy import bindparam, literal, select
 
 from fhirplan.catalog import CATALOG, ResourceSpec
 from fhirplan.search.criteria import Criterion
@@ -55,6 +56,67 @@ def visible(
         named = {f"r{place}": rid for place, rid in enumerate(filled)}
         found.update(row[0] for row in tx.all(_statement(size, node), **compiler.params, **named))
     return found
+
+
+def belongs(tx: Transaction, connection: str, version: Version, patient: str) -> bool:
+    """Whether a current version is a patient's by its parameter ``patient``."""
+    if version.body is not None and _names(version.type, version.body) == f"Patient/{patient}":
+        return True
+    return tx.one(_BELONGS, connection=connection, type=version.type, patient=patient, rid=version.rid) is not None
+
+
+class _Named(msgspec.Struct):
+    reference: str = ""
+
+
+class _Whose(msgspec.Struct, rename={"for_": "for"}):
+    """The elements that name a resource's patient, read without the rest of it."""
+
+    subject: _Named | None = None
+    for_: _Named | None = None
+    patient: _Named | None = None
+    beneficiary: _Named | None = None
+
+
+_whose: Final = msgspec.json.Decoder(_Whose)
+# By type the only element that names its patient; the database is asked where there are others, or it is no plain one.
+_ELEMENT: Final = {
+    spec.type: {"for": "for_"}.get(element, element)
+    for spec in CATALOG.values()
+    if len(spec.patient) == 1
+    and (element := spec.patient[0].removeprefix(f"{spec.type}.")) in ("subject", "for", "patient", "beneficiary")
+}
+
+
+def _names(type: str, body: bytes) -> str:
+    """Whom the text of a resource names as its patient, "" where that is not told plainly."""
+    element = _ELEMENT.get(type)
+    if element is None:
+        return ""
+    try:
+        named = getattr(_whose.decode(body), element)
+    except msgspec.DecodeError:
+        return ""
+    return named.reference if named is not None else ""
+
+
+# The parameter's number is looked up with it, which costs less than to ask whether the numbers known are still right.
+_BELONGS: Final = statement(
+    select(literal(1))
+    .select_from(
+        tables.search_param.join(tables.index_reference, tables.index_reference.c.pid == tables.search_param.c.pid)
+    )
+    .where(
+        tables.search_param.c.connection == bindparam("connection"),
+        tables.search_param.c.type == bindparam("type"),
+        tables.search_param.c.code == "patient",
+        tables.search_param.c.state == "active",
+        tables.index_reference.c.target_id == bindparam("patient"),
+        tables.index_reference.c.rid == bindparam("rid"),
+        tables.index_reference.c.target_type == "Patient",
+    )
+    .limit(1)
+)
 
 
 def visible_of_any(

@@ -66,6 +66,7 @@ class Withheld:
     _known: dict[str, Criterion | None] = field(default_factory=dict)
     _strict: dict[str, Criterion | None] = field(default_factory=dict)
     _rules: tuple[Rule, ...] | None = None
+    _systems: dict[str, int | None] = field(default_factory=dict)
 
     def __call__(self, type_: str) -> Criterion | None:
         """What a stored resource of a type must fulfil, as it is now, to be shown."""
@@ -91,9 +92,13 @@ class Withheld:
 
     def _is_used(self, type_: str, label: Label) -> bool:
         """Whether any resource of a type has a label."""
+        if label[0] not in self._systems:
+            self._systems[label[0]] = parameters.system(self.tx, label[0])
+        sid = self._systems[label[0]]
+        if sid is None:
+            return False
         pid = parameters.searched(self.tx, self.connection, CATALOG[type_], "_security")
-        sid = parameters.system(self.tx, label[0])
-        return pid is not None and sid is not None and self.tx.one(_USED, pid=pid, sid=sid, code=label[1]) is not None
+        return pid is not None and self.tx.one(_USED, pid=pid, sid=sid, code=label[1]) is not None
 
     @property
     def rules(self) -> tuple[Rule, ...]:

@@ -315,3 +315,15 @@ def test_several_types_are_searched_at_once(story):
     for given in ((("_type", "Banana"),), (("_type", "Goal,Task"), ("due", "2026"))):
         with pytest.raises(InvalidSearch):
             answered(story, search_system, parameters=given)
+
+
+def test_what_belongs_to_a_patient_in_two_ways_is_counted_once(api, patient):
+    api.put(patient)
+    team = {
+        "resourceType": "CareTeam",
+        "id": "t1",
+        "subject": {"reference": "Patient/p1"},
+        "participant": [{"member": {"reference": "Patient/p1"}}],
+    }
+    assert api.put(team).status_code == 201
+    assert api.get("Patient/p1/CareTeam?_total=accurate").get_json(force=True)["total"] == 1
