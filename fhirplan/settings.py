@@ -179,7 +179,7 @@ class Settings:
     base_url: str = _setting("http://127.0.0.1:8080", "how callers reach this server, without a path", accepted="a URL")
     auth: str = _setting(
         "smart",
-        "smart: only metadata, health and static files until SMART tokens are served; "
+        "smart: who calls needs a SMART token, who looks at a chart comes from its EHR; "
         "open: everybody may do everything, refused on anything but a loopback address",
         one_of=("smart", "open"),
     )

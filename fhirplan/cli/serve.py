@@ -108,7 +108,9 @@ def banner(chosen: Settings, host: str, port: int) -> str:
     if chosen.auth == "open":
         lines.append("auth is open: everybody on this machine may read and change everything. For development only.")
     else:
-        lines.append("auth is smart: until tokens are served, only metadata, health and static files are answered.")
+        lines.append(
+            "auth is smart: callers need a token, which /auth gives; people come from their EHR."
+        )
     return "\n".join(lines)
 
 

@@ -20,7 +20,7 @@ from fhirplan.web.chart_style import add_style
 from fhirplan.web.chart_tasks import add_tasks
 from fhirplan.web.chart_templates import add_templates
 from fhirplan.web.formats import takes_gzip
-from fhirplan.web.viewer import NoSession, Viewer
+from fhirplan.web.viewer import NoChart, NoSession, Viewer
 
 _PACKED: Final = ("text/html", "text/css", "text/javascript", "application/javascript", "image/svg+xml")
 _WORTH: Final = 1000
@@ -71,8 +71,8 @@ def _add_refusals(app: Flask, services: Services) -> None:
         )
 
     @app.errorhandler(NoSession)
-    def no_session(_: NoSession) -> Response:
-        return nobody().page("launch.html", 401)
+    def no_session(error: NoSession) -> Response:
+        return nobody().page("launch.html", 401, why=error.text if isinstance(error, NoChart) else "")
 
     @app.errorhandler(OtherPatient)
     def other(error: OtherPatient) -> Response:

@@ -36,6 +36,10 @@ class NoSession(NotAuthenticated):
     """Nobody is known here: the page is to be opened from an EHR, or again after its session has ended."""
 
 
+class NoChart(NoSession):
+    """Somebody signed in, and it is not known which chart they may see; the text says why."""
+
+
 def viewer(request: Request, services: Services) -> Viewer:
     """Who sent this request to a page of the chart. Raises NoSession when nobody is known by it."""
     session = session_of(request)
@@ -47,16 +51,16 @@ def viewer(request: Request, services: Services) -> Viewer:
 
 
 def _of_session(services: Services, session: Session) -> Viewer:
-    """The person whom the EHR named. Raises NoSession where it is not known which charts they may see."""
+    """The person whom the EHR named. Raises NoChart where it is not known which charts they may see."""
     connection = services.settings.connection(session.connection)
     if connection is None:
-        raise NoSession("The connection of this session is no longer configured.")
+        raise NoChart("The connection of this session is no longer configured.")
     kind, _, id_ = session.fhir_user.partition("/")
     patient = session.patient or (id_ if kind == "Patient" else "")
     if session.body["ehr_patient"] and not session.patient:
-        raise NoSession("This patient has not come here from the EHR yet. Open the care plan again in a minute.")
+        raise NoChart("This patient has not come here from the EHR yet. Open the care plan again in a minute.")
     if not patient and kind not in _PROFESSIONALS:
-        raise NoSession("The EHR says neither which patient this is about nor that you work here.")
+        raise NoChart("The EHR says neither which patient this is about nor that you work here.")
     grant = Grant(
         client="fhirplan",
         # A professional's pages are held to one patient by ``Viewer.patient``; what these refer to is not.

@@ -301,7 +301,9 @@ def test_an_ehr_without_s256_opens_nothing(server, ehr, monkeypatch):
 
 def test_a_patient_who_is_not_here_yet_opens_nobody_elses_chart(server, ehr):
     answer = opened(server, ehr, patient="nobody-here")
-    assert chart(server, answer).status_code == 401
+    page = chart(server, answer)
+    assert page.status_code == 401
+    assert "has not come here" in page.get_data(as_text=True)
 
 
 def test_context_of_the_wrong_kind_is_left_out():
