@@ -108,9 +108,7 @@ def banner(chosen: Settings, host: str, port: int) -> str:
     if chosen.auth == "open":
         lines.append("auth is open: everybody on this machine may read and change everything. For development only.")
     else:
-        lines.append(
-            "auth is smart: callers need a token, which /auth gives; people come from their EHR."
-        )
+        lines.append("auth is smart: callers need a token, which /auth gives; people come from their EHR.")
     return "\n".join(lines)
 
 
