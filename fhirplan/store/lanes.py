@@ -19,8 +19,14 @@ _DUE: Final = statement(
     .order_by("first")
     .limit(bindparam("count"))
 )
+_HELD: Final = statement(
+    select(func.min(outbox.c.lease_until)).where(
+        _HERE, outbox.c.state == "claimed", outbox.c.claimed_by == bindparam("worker")
+    )
+)
 _RENEW: Final = statement(
     update(outbox)
+    .where(outbox.c.connection == bindparam("connection_"))
     .where(outbox.c.state == "claimed", outbox.c.claimed_by == bindparam("worker"))
     .values(lease_until=bindparam("lease"))
 )
@@ -81,9 +87,15 @@ def due(tx: Transaction, connection: str, before: int, count: int) -> list[Waiti
     return [Waiting(row[0], row[1], row[2]) for row in tx.all(_DUE, connection=connection, before=before, count=count)]
 
 
-def renew(tx: Transaction, worker: str, lease_until: int) -> int:
+def held_until(tx: Transaction, connection: str, worker: str) -> int:
+    """When the first of a worker's claims ends, in milliseconds since 1970; 0 when it has none."""
+    row = tx.one(_HELD, connection=connection, worker=worker)
+    return int(row[0]) if row and row[0] else 0
+
+
+def renew(tx: Transaction, connection: str, worker: str, lease_until: int) -> int:
     """Prolongs all claims of a worker; gives how many rows it still has."""
-    return tx.run(_RENEW, worker=worker, lease=lease_until)
+    return tx.run(_RENEW, connection_=connection, worker=worker, lease=lease_until)
 
 
 def release(tx: Transaction, oid: int, worker: str) -> bool:

@@ -15,6 +15,7 @@ from fhirplan.ehr.vendors.open import OPEN
 from fhirplan.ehr.vendors.vendor import Vendor
 from fhirplan.store.engine import Transaction
 from fhirplan.sync.absorb import instant
+from fhirplan.sync.points import reached
 from fhirplan.sync.report import Tally
 from fhirplan.sync.sides import Sides
 
@@ -97,6 +98,8 @@ class Course:
                 yield tx
                 if self.dry:
                     _undo()
+                reached("noticing")
+            reached("noticed")
         except _Undo:
             return
 

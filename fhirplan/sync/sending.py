@@ -142,11 +142,19 @@ def lease_ms(timeout: float) -> int:
 
 
 def hold(run: Run) -> None:
-    """Prolongs the claims of this worker, before a write. Raises ClaimLost when it has none any more."""
-    sides = run.sides
-    with sides.database.write() as tx:
-        if not lanes.renew(tx, sides.worker, sides.clock() + lease_ms(sides.timeout)):
-            raise ClaimLost
+    """Prolongs the claims of this worker before a write, once half their time is over.
+
+    Raises ClaimLost when it has none any more.
+    """
+    sides, now = run.sides, run.sides.clock()
+    lease = lease_ms(sides.timeout)
+    with sides.database.read() as tx:
+        until = lanes.held_until(tx, sides.connection, sides.worker)
+    if until and until - now < lease // 2:
+        with sides.database.write() as tx:
+            until = lanes.renew(tx, sides.connection, sides.worker, now + lease)
+    if not until:
+        raise ClaimLost
     reached("sending")
 
 
