@@ -12,7 +12,15 @@ FOLDER = Path(__file__).resolve().parents[1] / "docs" / "images"
 PICTURES = {
     "care-plan.png": ("/chart/patients/b12-pat", 1280, 860),
     "care-plan-phone.png": ("/chart/patients/b12-pat", 390, 844),
+    "care-plan-900.png": ("/chart/patients/pat-hf", 900, 650),
     "patients.png": ("/chart/patients", 1280, 860),
+    "caseload.png": ("/chart/caseload", 1280, 860),
+    "board.png": ("/chart/patients/pat-hf/tasks?view=board", 1280, 800),
+    "call.png": ("/chart/patients/pat-hf/contacts/new", 900, 800),
+    "goals.png": ("/chart/patients/pat-hf/goals", 900, 800),
+    "transition.png": ("/chart/patients/pat-hf/transition", 900, 650),
+    "template.png": ("/chart/patients/pat-hf/templates/cm-copd-discharge?start=2026-03-06", 900, 800),
+    "print-es.png": ("/chart/patients/pat-hf/print?lang=es", 900, 1100),
 }
 
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from fhirplan.chart import people
+from fhirplan.chart import codes, people
 from fhirplan.chart.world import World
 from fhirplan.coordination import transitions
 from fhirplan.coordination.elements import child, word
 from fhirplan.coordination.state import PlanState
-from fhirplan.coordination.vocabulary import FACILITY, TRANSITION_STAGE
+from fhirplan.coordination.vocabulary import FACILITY
 from fhirplan.fhir.codec import Resource
 
 STAGES: Final = (
@@ -58,11 +58,11 @@ def transition(made: PlanState, world: World) -> Transition | None:
         return None
     stage = made.stage
     reached = STAGES.index(stage) if stage in STAGES else len(STAGES) if stage == "transition-closed" else -1
-    dates = _dates(made, world)
+    dates, named = _dates(made, world), dict(codes.choices("cm-transition-stage", words))
     steps = tuple(
         Step(
             name,
-            words.code(TRANSITION_STAGE, name) or name,
+            named.get(name, name),
             "done" if index < reached else "now" if index == reached else "ahead",
             dates.get(name, ""),
         )

@@ -46,7 +46,7 @@ def site(tmp_path_factory):
     """The address of a server that holds two of the sample patients."""
     path = tmp_path_factory.mktemp("site") / "site.db"
     Database.open(f"sqlite:///{path}").migrate()
-    services = assembly.build(settings.load({}, auth="open", database_url=f"sqlite:///{path}"))
+    services = assembly.build(settings.load({}, auth="open", validation="base", database_url=f"sqlite:///{path}"))
     app = create_app(services)
     client = app.test_client()
     for name in ("b01-hf-home-health", "b06-hospice"):

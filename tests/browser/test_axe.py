@@ -27,6 +27,8 @@ PAGES = [
     f"{P}pat-hf/sync",
     f"{P}pat-hf/transition",
     f"{P}pat-hf/compare?from=2026-01-01",
+    f"{P}pat-hf/templates",
+    f"{P}pat-hf/templates/cm-copd-discharge?start=2026-03-06",
     f"{P}pat-hf/print",
     f"{P}pat-hf/print?lang=es&size=large",
     f"{P}b06-pat",
