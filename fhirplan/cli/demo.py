@@ -115,7 +115,10 @@ def _first_sync(chosen: Settings) -> None:
                 break
             time.sleep(PAUSE)
         _project(chosen)
-        run_sync(sides)
+        for _ in range(FIRST_SYNCS):
+            if not run_sync(sides).problems:
+                break
+            time.sleep(PAUSE)
 
 
 def _interrupted(*_: object) -> None:

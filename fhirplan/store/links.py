@@ -87,7 +87,7 @@ _SOME_EHR_IDS: Final = statement(
 )
 _REFERRED: Final = statement(
     select(link.c.ehr_id)
-    .where(*_OF, link.c.base.is_(None), link.c.ehr_gone == 0)
+    .where(*_OF, link.c.base.is_(None), link.c.ehr_gone == 0, link.c.updated <= bindparam("now"))
     .order_by(link.c.updated, link.c.ehr_id)
     .limit(bindparam("count"))
 )
@@ -221,9 +221,9 @@ def each_ehr_id(database: Database, connection: str, type_: str) -> Iterator[str
         after = str(rows[-1][0])
 
 
-def referred(tx: Transaction, connection: str, type_: str, count: int) -> list[str]:
-    """The EHR's ids of resources that were referred to and never seen, those first that were asked for longest ago."""
-    return [str(row[0]) for row in tx.all(_REFERRED, connection=connection, type=type_, count=count)]
+def referred(tx: Transaction, connection: str, type_: str, now: int, count: int) -> list[str]:
+    """The EHR's ids of resources that were referred to and never seen, without those put off until later than now."""
+    return [str(row[0]) for row in tx.all(_REFERRED, connection=connection, type=type_, now=now, count=count)]
 
 
 def ehr_ids(tx: Transaction, connection: str, type_: str) -> list[str]:
@@ -237,7 +237,7 @@ def not_seen_since(tx: Transaction, connection: str, type_: str, before: int, co
 
 
 def seen(tx: Transaction, connection: str, type_: str, ehr_id: str, now: int) -> None:
-    """Notes that the EHR still holds a resource."""
+    """Notes when the EHR was last found to hold a resource; of one never seen, when it is to be asked for again."""
     tx.run(_SEEN, connection_=connection, type_=type_, ehr_id_=ehr_id, updated=now)
 
 

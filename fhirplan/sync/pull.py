@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Final
 
 from fhirplan.ehr.client import RemoteCopy
@@ -10,7 +11,7 @@ from fhirplan.ehr.discovery import TypeCapability
 from fhirplan.errors import EhrFailure, EhrRejected, EhrUnavailable
 from fhirplan.store import checkpoints, links
 from fhirplan.sync.course import Course
-from fhirplan.sync.deletions import ask, look_for_deletions, unheard_of
+from fhirplan.sync.deletions import UNHEARD_MS, ask, look_for_deletions, unheard_of
 from fhirplan.sync.intake import take
 from fhirplan.sync.patients import chosen
 from fhirplan.sync.report import Progress, Tally, silent
@@ -33,28 +34,37 @@ def pull(sides: Sides, tally: Tally, *, full: bool = False, dry: bool = False, p
     """
     offered = sides.client.capabilities()
     silent_types = 0
+    in_part: list[Course] = []
     for type_, spec in sides.catalog.items():
         if spec.sync == "none":
             continue
-        capability = offered.of(type_)
-        if not _can_be_found(sides, capability):
+        course = _course(sides, offered.of(type_), tally, full=full, dry=dry)
+        searched = _can_be_found(sides, course.capability)
+        if not searched:
             tally.skipped[type_] = "The EHR does not offer a search of this type."
-            if not capability.can("read"):
-                continue
-        try:
-            course = _course(sides, capability, tally, full=full, dry=dry)
-            if type_ in tally.skipped and not _can_be_found(sides, capability):
-                _pull_referred(course)
-            else:
-                _pull_type(course, progress)
-            silent_types = 0
-        except EhrFailure as error:
-            _log.warning("pull failed", connection=sides.connection, type=type_, error=type(error).__name__)
-            tally.trouble(f"{type_} could not be pulled. {error.text}")
-            silent_types = silent_types + 1 if isinstance(error, EhrUnavailable) else 0
+        if course.capability.can("read") and (not searched or by_patient(course)):
+            in_part.append(course)
+        if searched:
+            failed = _told(course, partial(_pull_type, course, progress))
+            silent_types = silent_types + 1 if isinstance(failed, EhrUnavailable) else 0
         if silent_types >= PATIENCE:
             tally.trouble("The EHR does not answer, so the other types were not asked for.")
             return
+    # Last, since only then it is known what all the others refer to.
+    for course in in_part:
+        if isinstance(_told(course, partial(_pull_referred, course)), EhrUnavailable):
+            return
+
+
+def _told(course: Course, act: Callable[[], None]) -> EhrFailure | None:
+    """Does one part of a pull; what fails in it is told and given, for the next pull to try again."""
+    try:
+        act()
+    except EhrFailure as error:
+        _log.warning("pull failed", connection=course.sides.connection, type=course.type, error=type(error).__name__)
+        course.tally.trouble(f"{course.type} could not be pulled. {error.text}")
+        return error
+    return None
 
 
 def _can_be_found(sides: Sides, capability: TypeCapability) -> bool:
@@ -88,8 +98,6 @@ def _pull_type(course: Course, progress: Progress) -> None:
         return
     _move_checkpoint(course)
     look_for_deletions(course)
-    if by_patient(course):
-        _read_referred(course)
 
 
 def _move_checkpoint(course: Course) -> None:
@@ -117,10 +125,11 @@ def _pull_by_id(course: Course, progress: Progress) -> None:
 
 
 def _pull_referred(course: Course) -> None:
-    """What is not searched but read: that which others refer to, and a few of those known, as they may have changed."""
+    """What a search shows in part or not at all: that which others refer to; of the unsearched also a few known."""
     _read_referred(course)
-    for ehr_id in unheard_of(course):
-        ask(course, ehr_id)
+    if not course.capability.can("search-type"):
+        for ehr_id in unheard_of(course):
+            ask(course, ehr_id)
 
 
 def _read_referred(course: Course) -> None:
@@ -132,7 +141,7 @@ def _read_referred(course: Course) -> None:
     if not course.capability.can("read"):
         return
     with sides.database.read() as tx:
-        wanted = links.referred(tx, sides.connection, course.type, REFERRED)
+        wanted = links.referred(tx, sides.connection, course.type, sides.clock(), REFERRED)
     found: list[RemoteCopy] = []
     for ehr_id in wanted:
         try:
@@ -141,10 +150,16 @@ def _read_referred(course: Course) -> None:
             read = None
         if read is not None and _is_of_ours(course, read):
             found.append(read)
-    with course.transaction() as tx:
-        for ehr_id in wanted:
-            links.seen(tx, sides.connection, course.type, ehr_id, sides.clock())
+    _put_off(course, wanted)
     take(course, [item.resource for item in found])
+
+
+def _put_off(course: Course, ehr_ids: Sequence[str]) -> None:
+    """Has what the EHR does not show asked for again after a while, not at each pull."""
+    if ehr_ids:
+        with course.transaction() as tx:
+            for ehr_id in ehr_ids:
+                links.seen(tx, course.sides.connection, course.type, ehr_id, course.sides.clock() + UNHEARD_MS)
 
 
 def _is_of_ours(course: Course, copy: RemoteCopy) -> bool:
@@ -161,5 +176,6 @@ def _wanted(course: Course) -> Iterator[str]:
         yield from chosen(course.sides, course.tally)
         return
     with course.sides.database.read() as tx:
-        listed = links.referred(tx, course.sides.connection, course.type, PAGE)
+        listed = links.referred(tx, course.sides.connection, course.type, course.sides.clock(), PAGE)
+    _put_off(course, listed)
     yield from listed

@@ -117,3 +117,24 @@ def test_a_group_that_is_not_there_is_told(only: Any) -> None:
     report = only("Group/nobody").sync()
     assert not report.agreed
     assert any("Group/nobody" in problem for problem in report.problems)
+
+
+def test_what_the_ehr_does_not_show_is_not_asked_for_at_each_pull(
+    only: Any, file: Path, clinic: Any, make: Any
+) -> None:
+    clinic.put(make.patient("p1", generalPractitioner=[{"reference": "Practitioner/hidden"}]))
+    ours = only(str(file))
+    asked: list[str] = []
+    real = ours.sides.client.read
+
+    def read(type_: str, id_: str) -> Any:
+        asked.append(f"{type_}/{id_}")
+        return real(type_, id_)
+
+    ours.sides.client.read = read
+    for _ in range(3):
+        ours.sync()
+    assert asked.count("Practitioner/hidden") == 1
+    later = type(ours)(dataclasses.replace(ours.sides, clock=lambda: ours.sides.clock() + 7_200_000))
+    later.sync()
+    assert asked.count("Practitioner/hidden") == 2
