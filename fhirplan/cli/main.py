@@ -25,6 +25,7 @@ COMMANDS: Final = {
     "conflicts": "what was changed on both sides",
     "outbox": "what waits to be sent",
     "clients": "which programs may ask for access to our FHIR API",
+    "access": "who sees what, and why",
     "keys": "keys that seal secrets and sign tokens",
     "package": "write our profiles as a FHIR package",
     "migrate": "bring the database to the current schema",

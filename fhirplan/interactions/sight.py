@@ -89,7 +89,7 @@ class Sight:
             return self._sees_made(version)
         if self.withheld.unlabelled(version.type, version.body):
             # No consent has anything to say about it.
-            return self._in_scope(version)
+            return self.in_scope(version)
         return self._now(version, self.strictly(version.type) if version.deleted else self(version.type))
 
     def saw(self, version: Version) -> bool:
@@ -99,7 +99,7 @@ class Sight:
         """
         return self._unlimited(version) or self._then(version, self.strictly(version.type))
 
-    def _in_scope(self, version: Version) -> bool:
+    def in_scope(self, version: Version) -> bool:
         """Whether the scopes alone let a current version be seen."""
         own = self.scoped(version.type)
         if isinstance(own, Condition) and own.parameter.code == "patient" and not version.deleted:
