@@ -27,6 +27,7 @@ class World:
 
     ``sync`` is empty where no EHR is connected, and ``linked`` says which of the two it is. ``me`` is whom the viewer
     acts as (``PractitionerRole/x``), "" when that is not known. ``clinic`` is what the other side is called.
+    ``withheld`` are the references of what is stored and not shown to the viewer.
     """
 
     known: Mapping[str, Resource]
@@ -38,6 +39,7 @@ class World:
     findings: Mapping[str, tuple[Issue, ...]] = field(default_factory=dict)
     me: str = ""
     clinic: str = ""
+    withheld: frozenset[str] = frozenset()
 
     @cached_property
     def by_type(self) -> Mapping[str, list[Resource]]:

@@ -24,6 +24,7 @@ from fhirplan.store.engine import Transaction
 from fhirplan.web import chart_csrf
 from fhirplan.web.chart_frame import Frame, frame
 from fhirplan.web.chart_save import save
+from fhirplan.web.chart_sight import eyes, keep
 
 ON_A_PAGE: Final = 50
 _ONLY: Final = frozenset(name for item in get_args(Only) for name in (get_args(item) or (item,)))
@@ -116,6 +117,7 @@ def add_caseload(app: Flask, services: Services) -> None:
 def _patients_page(made: Frame) -> Response:
     """Every patient, those without a plan too, in the order in which they came."""
     decide(made.who.actor, "search-type", "Patient", made.services.settings.auth)
+    keep(made.services, made.who, "search-type", "Patient")
     after = request.args.get("after", 0, int)
     now, name = record.at(made.now), made.who.connection.name
     with made.services.database.read() as tx:
@@ -151,6 +153,7 @@ def _query(**changed: str) -> list[tuple[str, str]]:
 
 def _page(made: Frame, name: str) -> Response:
     decide(made.who.actor, "search-type", "Patient", made.services.settings.auth)
+    keep(made.services, made.who, "search-type", "Patient")
     number = max(request.args.get("page", 1, int), 1)
     order = request.args.get("sort", "due")
     wanted, connection = _wanted(made, name), made.who.connection.name
@@ -295,6 +298,7 @@ def _why(row: CaseRow, made: Frame) -> str:
 def _work_page(made: Frame, failed: list[str], status: int) -> Response:
     """The tasks in a state, all patients together, to be chosen and given to somebody."""
     decide(made.who.actor, "search-type", "Task", made.services.settings.auth)
+    keep(made.services, made.who, "search-type", "Task")
     state = request.values.get("state", "unassigned")
     state = state if state in get_args(caseload.State) else "unassigned"
     number = max(request.args.get("page", 1, int), 1)
@@ -309,7 +313,10 @@ def _work_page(made: Frame, failed: list[str], status: int) -> Response:
             count=ON_A_PAGE + 1,
             start=(number - 1) * ON_A_PAGE,
         )
+        more, limits = len(rows) > ON_A_PAGE, eyes(made.services, made.who, tx)
         versioned = {row.task: versions.current(tx, name, "Task", row.task) for row in rows}
+        if limits is not None:
+            rows = [row for row in rows if (item := versioned[row.task]) is not None and limits.sees(item)]
         owners = _owners(tx, name, made)
         named = _named(tx, name, {row.owner for row in rows})
     found = {id_: item.version for id_, item in versioned.items() if item}
@@ -323,7 +330,7 @@ def _work_page(made: Frame, failed: list[str], status: int) -> Response:
         failed=failed,
         given=request.args.get("given", 0, int),
         before=_address("chart.work", page=str(number - 1)) if number > 1 else "",
-        after=_address("chart.work", page=str(number + 1)) if len(rows) > ON_A_PAGE else "",
+        after=_address("chart.work", page=str(number + 1)) if more else "",
     )
 
 

@@ -21,6 +21,7 @@ from fhirplan.errors import FhirplanError
 from fhirplan.fhir.codec import Resource
 from fhirplan.interactions.services import Services
 from fhirplan.web.chart_csrf import token
+from fhirplan.web.chart_sight import keep, seen
 from fhirplan.web.viewer import Viewer, viewer
 
 VIEW_COOKIE: Final = "fhirplan_view"
@@ -177,8 +178,9 @@ def opened(services: Services, id_: str, *, plan_id: str | None = None) -> Opene
         patient = record.patient(tx, asked)
         if patient is None:
             raise NoPatient("No patient is stored under this address.")
-        world = record.world(tx, asked, patient)
+        world = seen(made.services, made.who, tx, record.world(tx, asked, patient))
         unseen = changes.unseen(tx, name, id_, actor) if moment is None else 0
+    keep(made.services, made.who, "everything", "Patient", id_)
     wanted = request.args.get("plan", "") if plan_id is None else plan_id
     plan = chosen(world, wanted)
     world = replace(world, me=team.acting_as(actor, plan, world))

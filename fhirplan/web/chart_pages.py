@@ -21,6 +21,7 @@ from fhirplan.web import chart_csrf
 from fhirplan.web.chart_forms import clock, discard_draft, keep_draft
 from fhirplan.web.chart_frame import THEMES, VIEW_COOKIE, Opened, end_of_day, frame, may_open, opened
 from fhirplan.web.chart_save import save
+from fhirplan.web.chart_sight import seen
 
 _YEAR = 365 * 86400
 
@@ -129,6 +130,9 @@ def changes_page(shown: Opened) -> Response:
         look, rows = changes.since(tx, name, shown.id, made.who.actor.id, shown.world, all_=all_)
         newest = looks.newest(tx, name, shown.id)
     kept = [row for row in rows if not side or row.theirs == (side == "theirs")]
+    if shown.world.withheld:
+        # What was deleted can be told from what is withheld no more, so neither is shown.
+        kept = [row for row in kept if row.ref in shown.world.known]
     since = made.words.moment(record.at(look.at), shown.world.now, shown.world.zone) if look.at else ""
     return shown.show("chart/changes.html", tab="changes", rows=kept, since=since, newest=newest, side=side, all=all_)
 
@@ -167,7 +171,7 @@ def _conflicts(shown: Opened) -> list[tuple[int, str]]:
     made = shown.frame
     if not made.who.connection.ehr_url or shown.then:
         return []
-    held = {ref for ref, state in shown.world.sync.items() if state == "conflict"}
+    held = {ref for ref, state in shown.world.sync.items() if state == "conflict"} - shown.world.withheld
     if not held:
         return []
     with made.services.database.read() as tx:
@@ -199,6 +203,7 @@ def _receipts(shown: Opened) -> list[dict[str, str]]:
             "detail": f"{item.type}/{item.id} v{item.version} {item.route} {item.ehr_id} {item.ehr_version}".strip(),
         }
         for item in found
+        if f"{item.type}/{item.id}" not in shown.world.withheld
     ]
 
 
@@ -239,7 +244,7 @@ def _then(shown: Opened, moment: int | None) -> World | None:
     asked = record.Asked(made.who.connection, shown.id, record.at(moment), made.likes.zone, made.words, "", moment)
     with made.services.database.read() as tx:
         whose = record.patient(tx, asked)
-        return record.world(tx, asked, whose) if whose else None
+        return seen(made.services, made.who, tx, record.world(tx, asked, whose)) if whose else None
 
 
 def _listed(world: World | None) -> list[Resource]:

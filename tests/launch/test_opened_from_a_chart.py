@@ -12,6 +12,8 @@ from joserfc.jwk import RSAKey
 from fhirplan.launch import finish
 from fhirplan.launch.begin import connection_of
 from fhirplan.launch.refusals import PageRefused
+from fhirplan.store import audit, links
+from fhirplan.store.commit import Change, Origin, commit
 
 BASE = "http://127.0.0.1:8080"
 SECRET = "a very s:ecret/secret"
@@ -55,13 +57,46 @@ def test_the_chart_of_the_right_patient_is_opened_and_only_that(server, ehr):
     origin = ehr.url
     assert f"frame-ancestors 'self' {origin}" in page.headers["Content-Security-Policy"]
     with server.services.database.read() as tx:
-        from fhirplan.store import links
-
         other = links.our_id(tx, "default", "Patient", "pat-2")
     root = where[: where.index("/chart/patients")]
     assert server.client.get(f"{root}/chart/patients/{other}").status_code == 403
     assert server.client.get("/chart/patients").status_code == 401
     assert server.app.test_client().get(where).status_code == 401
+
+
+def test_what_a_label_guards_is_on_no_page_of_the_chart_and_each_look_is_kept(server, ehr):
+    answer = opened(server, ehr)
+    with server.services.database.read() as tx:
+        patient = links.our_id(tx, "default", "Patient", "pat-1")
+    private = {
+        "resourceType": "Task",
+        "id": "private",
+        "status": "ready",
+        "intent": "order",
+        "code": {"text": "Very Private Matter"},
+        "for": {"reference": f"Patient/{patient}"},
+    }
+    where = answer.headers["Location"]
+    pages = [where, f"{where}/tasks", f"{where}/changes?all=1", f"{where}/sync"]
+
+    def texts():
+        return "".join(server.client.get(page).get_data(as_text=True) for page in pages)
+
+    write(server, Change("create", "Task", "private", private))
+    assert "Very Private Matter" in texts()
+    label = {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "SUD"}
+    write(server, Change("update", "Task", "private", {**private, "meta": {"security": [label]}}))
+    assert "Very Private Matter" not in texts()
+    server.services.accesses.keep()
+    with server.services.database.read() as tx:
+        looks = audit.found(tx, "default", patient=patient, before=2**62, count=20)
+    assert {item.actor for item in looks if item.kind == "everything"} == {"Practitioner/nurse"}
+
+
+def write(server, change):
+    origin = Origin("tests", "r", "api", push=False)
+    with server.services.database.write() as tx:
+        commit(tx, "default", [change], now=server.services.clock(), origin=origin)
 
 
 def test_the_cookie_is_partitioned_and_for_this_host_only(server, ehr):
