@@ -66,9 +66,9 @@ def read(body: bytes, path: str = "") -> Notification:
         return SOMETHING
     if said.get("resourceType") == "Bundle":
         return _of_bundle(said)
-    type_, id_ = said.get("resourceType"), said.get("id")
-    if isinstance(type_, str) and isinstance(id_, str) and reference.ID.fullmatch(id_):
-        return Notification("change", named=((type_, id_),), complete=True)
+    own = _of_reference({"reference": f"{said.get('resourceType')}/{said.get('id')}"})
+    if own is not None:
+        return Notification("change", named=(own,), complete=True)
     return Notification("change", named=named, complete=bool(named))
 
 

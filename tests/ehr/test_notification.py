@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fhirplan.ehr.notification import MOST_NAMED, Notification, read
@@ -121,6 +121,8 @@ JSON = st.recursive(
 
 
 @given(JSON, st.text(max_size=20))
+@example({"resourceType": "", "id": "Bundle"}, "")
+@example({"resourceType": "Goal/7/Task", "id": "1"}, "")
 def test_nothing_breaks_it_and_only_ids_come_out(value: Any, path: str) -> None:
     said = read(json.dumps(value).encode(), path)
     assert all(name.isalnum() and 0 < len(id_) <= 64 for name, id_ in said.named)
