@@ -86,14 +86,16 @@ def test_a_whole_day_from_the_discharge_to_the_printed_plan(nurse, ward):
 
 def test_what_the_clinic_changed_is_shown_until_it_is_marked_as_seen(nurse, ward):
     page = opened(nurse, ward, "/changes")
-    page.get_by_role("button", name="Mark all as seen").click()
+    with page.expect_response(lambda answer: answer.request.method == "POST"):
+        page.get_by_role("button", name="Mark all as seen").click()
     ward.clinic_edits("Task/task-visit7", lambda task: task.update(priority="stat"))
     ward.sync()
     page.goto(f"{ward.base}{CHART}")
     assert "1 change from Epic you have not seen" in text(page, "#pulse")
     page.locator("#pulse a").click()
     assert re.search(r"Epic · Task changed: .* priority: was urgent, now stat", text(page))
-    page.get_by_role("button", name=re.compile("Mark as seen")).first.click()
+    with page.expect_response(lambda answer: answer.request.method == "POST"):
+        page.get_by_role("button", name=re.compile("Mark as seen")).first.click()
     page.goto(f"{ward.base}{CHART}")
     assert page.locator("#pulse").inner_text().strip() == ""
 

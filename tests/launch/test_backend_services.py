@@ -6,6 +6,7 @@ import hmac
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 import pytest
 from joserfc import jwt
@@ -81,12 +82,12 @@ def test_of_many_at_once_one_alone_uses_an_assertion(server):
         {"aud": f"{BASE}/auth"},
         {"aud": f"{BASE}/fhir"},
         {"aud": None},
-        {"exp": int(time.time()) - 1},
-        {"exp": int(time.time()) + 900},
+        {"exp": timedelta(seconds=-1)},
+        {"exp": timedelta(seconds=900)},
         {"exp": None},
         {"exp": True},
-        {"nbf": int(time.time()) + 200},
-        {"iat": int(time.time()) + 200},
+        {"nbf": timedelta(seconds=200)},
+        {"iat": timedelta(seconds=200)},
         {"jti": None},
         {"jti": ""},
         {"jti": 7},
@@ -98,6 +99,11 @@ def test_of_many_at_once_one_alone_uses_an_assertion(server):
     ids=str,
 )
 def test_an_assertion_that_claims_wrongly_is_refused(server, claims):
+    now = int(time.time())
+    claims = {
+        name: now + int(value.total_seconds()) if isinstance(value, timedelta) else value
+        for name, value in claims.items()
+    }
     refused(server.backend(assertion=server.keys.assertion(**claims)), "invalid_client", 401)
 
 
