@@ -95,7 +95,8 @@ def test_what_the_clinic_changed_is_shown_until_it_is_marked_as_seen(nurse, ward
     page.locator("#pulse a").click()
     assert re.search(r"Epic · Task changed: .* priority: was urgent, now stat", text(page))
     with page.expect_response(lambda answer: answer.request.method == "POST"):
-        page.get_by_role("button", name=re.compile("Mark as seen")).first.click()
+        # What asks the lead to acknowledge it is a change too, made here, and stands above it.
+        page.locator("li", has_text="priority: was").get_by_role("button", name=re.compile("Mark as seen")).click()
     page.goto(f"{ward.base}{CHART}")
     assert page.locator("#pulse").inner_text().strip() == ""
 
