@@ -117,7 +117,8 @@ def _table(of: type) -> list[str]:
         if "minimum" in check:
             accepted = f"{check['minimum']} or more"
         default = "" if item.default in ("", ()) else f"`{item.default}`"
-        rows.append(f"| `{item.name}` | {item.metadata['meaning']} | {accepted or 'text'} | {default or 'none'} |")
+        cells = f"`{item.name}`", item.metadata["meaning"], accepted or "text", default or "none"
+        rows.append("| " + " | ".join(cell.replace("|", chr(92) + "|") for cell in cells) + " |")
     return rows
 
 

@@ -79,6 +79,13 @@ def test_a_misspelled_key_is_answered_with_the_nearest_one():
     assert "max_count" in caught.value.text
 
 
+def test_all_that_is_wrong_is_said_at_once():
+    with pytest.raises(Misconfigured) as caught:
+        load({}, ehr_auth="backend-services", connections={"mercy": {"ehr_url": "ehr.example"}}, token_seconds=3601)
+    for key in ("token_seconds: ", "ehr_client_id: ", "ehr_private_key: ", "connections.mercy.ehr_url: "):
+        assert key in caught.value.text
+
+
 def test_a_token_is_in_no_message_and_no_repr():
     settings = load({"FHIRPLAN_EHR_AUTH": "bearer", "FHIRPLAN_EHR_TOKEN": "s3cret"})
     assert "s3cret" not in repr(settings)
