@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 PORT ?= 8080
 EHR_PORT ?= 8081
 ONCE ?=
+JOBS ?= auto
 FAULTS ?=
 # make itself knows AS as the assembler.
 ifneq ($(filter default undefined,$(origin AS)),)
@@ -32,8 +33,8 @@ $(VENV)/installed-dev: $(VENV)/installed
 demo: $(VENV)/installed ## EHR, server, worker and sample data here; ONCE=1: change both sides, agree, exit; AS=epic; FAULTS=1
 	$(BIN)/fhirplan demo --data .demo --as $(AS) --port $(PORT) --ehr-port $(EHR_PORT) $(if $(ONCE),--once) $(if $(FAULTS),--faults)
 
-test: $(VENV)/installed-dev ## the whole test suite
-	$(BIN)/pytest
+test: $(VENV)/installed-dev ## the whole test suite, on every core; JOBS=1: on one
+	$(BIN)/pytest -n $(JOBS) --maxprocesses 8 --dist loadfile
 
 check: lint types contracts test ## what CI runs
 

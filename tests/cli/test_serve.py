@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -82,6 +83,7 @@ def test_what_was_acknowledged_before_a_kill_is_there_afterwards(serving):
     url, process = serving("--workers", "2")
     _answer(f"{url}/healthz", process)
     acknowledged = []
+    killing = threading.Lock()
 
     def create(number):
         body = json.dumps({"resourceType": "Patient", "id": f"k{number}"}).encode()
@@ -90,14 +92,15 @@ def test_what_was_acknowledged_before_a_kill_is_there_afterwards(serving):
         with contextlib.suppress(OSError, http.client.HTTPException), urllib.request.urlopen(put, timeout=5) as answer:
             if answer.status == 201:
                 acknowledged.append(number)
-        if len(acknowledged) >= 40 and process.poll() is None:
-            for child in _children(process):
-                os.kill(child, signal.SIGKILL)
-            process.kill()
+        with killing:
+            if len(acknowledged) >= 40 and process.poll() is None:
+                for child in _children(process):
+                    os.kill(child, signal.SIGKILL)
+                process.kill()
+                process.wait(timeout=10)
 
     with ThreadPoolExecutor(6) as pool:
         list(pool.map(create, range(200)))
-    process.wait(timeout=10)
     assert 40 <= len(acknowledged) < 200
     url, process = serving()
     for number in acknowledged:
