@@ -15,7 +15,7 @@ ANSWERS: Final = "http://fhirplan.dev/fhir/CodeSystem/cm-assessment-answer"
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """An answer that is kept as an Observation: its code and words, its domain, and how its value is written."""
+    """An answer that is kept as an Observation: its code ("" for words alone), domain, and how its value is written."""
 
     code: str
     text: str
@@ -28,6 +28,8 @@ class Finding:
 
 
 FINDINGS: Final[Mapping[str, Finding]] = {
+    # The guide has no code for stays: they are a finding in words, since emergency visits are another count.
+    "1.2": Finding("", "Hospital stays in the last 12 months", "medical", number=True),
     "1.3": Finding("ed-visits-6-months", "Emergency visits in the last 6 months", "medical", number=True),
     "2.2": Finding("medication-adherence", "Days in the last week with a missed dose", "medication", number=True),
     "3.1": Finding("adl-dependence", "Needs help with", "functional", screening="functional-status"),
@@ -118,4 +120,15 @@ GOALS: Final[Mapping[str, tuple[str, str]]] = {
 WORK: Final[Mapping[str, tuple[str, str]]] = {
     "4.2": ("monitor-condition", "Ask the PHQ-9, since the PHQ-2 is 3 or more"),
     "9.3": ("obtain-consent", "Record with whom the patient lets us talk"),
+}
+
+# What people call the languages most spoken at home in the United States (Census, table B16001), by their BCP-47 code.
+_SPOKEN: Final = (
+    "en english inglés ingles|es spanish español espanol|zh chinese mandarin|yue cantonese|tl tagalog|vi vietnamese|"
+    "ar arabic|fr french|ko korean|ru russian|ht haitian|hi hindi|pt portuguese|de german|pl polish|it italian|ur urdu|"
+    "fa farsi persian|ja japanese|gu gujarati|bn bengali|te telugu|ta tamil|pa punjabi|hmn hmong|hy armenian|he hebrew|"
+    "km khmer|uk ukrainian|so somali|sw swahili|am amharic|nv navajo"
+)
+LANGUAGES: Final[Mapping[str, str]] = {
+    name: code for code, *names in (line.split() for line in _SPOKEN.split("|")) for name in names
 }

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from fhirplan.coordination.asking import ASKED, FINDINGS, GOALS, SDOH, WORK, Asked, Finding
+from fhirplan.coordination.asking import ASKED, FINDINGS, GOALS, LANGUAGES, SDOH, WORK, Asked, Finding
 from fhirplan.coordination.elements import child, codes, local, objects, target, targets, word
 from fhirplan.coordination.order import PROFILES
 from fhirplan.coordination.vocabulary import (
@@ -43,7 +43,8 @@ _LACKING: Final = re.compile(r"\b(lack|lacks|need|needs|no|without|missing|broke
 
 @dataclass(frozen=True, slots=True)
 class Extract:
-    """What a response leads to: ``made`` is new, ``changed`` is the plan as it becomes, ``kept`` was there already."""
+    """What a response leads to: ``made`` is new, ``kept`` was there already, ``changed`` are the plan and the patient
+    as they become."""
 
     made: tuple[Resource, ...]
     changed: tuple[Resource, ...]
@@ -66,11 +67,18 @@ def answers(response: Resource) -> dict[str, list[Json]]:
     return found
 
 
-def extract(response: Resource, world: World, plan: Resource | None, now: datetime) -> Extract:
+def extract(
+    response: Resource,
+    world: World,
+    plan: Resource | None,
+    now: datetime,
+    left_out: Collection[str] = (),
+) -> Extract:
     """What the answers of a response lead to for its patient, and the plan with it; ``now`` is in the patient's zone.
 
-    A need that stands already, by its kind and domain, is not made again. Tasks are made for a plan only, since they
-    belong to one. Reads the patient's needs (``of_patient``) and what was made of this response before (``get``).
+    ``left_out`` (``Type/id``) is not wanted; of the patient it leaves out the language, and findings stay. A need that
+    stands already, by its kind and domain, is not made again. Tasks are made for a plan only, since they belong to one.
+    Reads the patient, the patient's needs (``of_patient``) and what was made of this response before (``get``).
     """
     given = answers(response)
     patient = target(response.get("subject"))
@@ -80,11 +88,14 @@ def extract(response: Resource, world: World, plan: Resource | None, now: dateti
     at = response.get("authored")
     written = at if isinstance(at, str) and len(at) >= 10 else now.isoformat(timespec="seconds")
     work = _Work(local(response), patient, who, written, now, plan)
-    made = [*_findings(work, given), *_needs(work, given, world), *_others(work, given)]
+    suggested = [*_needs(work, given, world), *_others(work, given)]
+    made = [*_findings(work, given), *(item for item in suggested if local(item) not in left_out)]
     kept = tuple(local(item) for item in made if world.get(local(item)) is not None)
     fresh = tuple(item for item in made if local(item) not in kept)
-    changed = _plan_with(plan, made, given) if plan is not None else None
-    return Extract(fresh, (changed,) if changed is not None and changed != plan else (), kept)
+    before = [plan, world.get(patient) if patient not in left_out else None]
+    after = [_plan_with(plan, made, given) if plan is not None else None, _speaking(before[1], given)]
+    changed = tuple(new for old, new in zip(before, after, strict=True) if new is not None and new != old)
+    return Extract(fresh, changed, kept)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +116,7 @@ def _findings(work: _Work, given: Mapping[str, list[Json]]) -> Iterator[Resource
     for link, finding in FINDINGS.items():
         value = _value(finding, given.get(link, []))
         if value:
-            yield _observation(work, link, finding, value, bool(_met(link, given)))
+            yield _observation(work, link, finding, value, bool(_met(link, given)) or _is_due(link, given))
 
 
 def _value(finding: Finding, found: list[Json]) -> dict[str, Json]:
@@ -133,14 +144,21 @@ def _observation(work: _Work, link: str, finding: Finding, value: dict[str, Json
         "meta": {"profile": [f"{PROFILES}assessment"]},
         "status": "final",
         "category": kinds,
-        "code": {"coding": [{"system": finding.system, "code": finding.code}], "text": finding.text},
+        "code": {
+            **({"coding": [{"system": finding.system, "code": finding.code}]} if finding.code else {}),
+            "text": finding.text,
+        },
         "subject": {"reference": work.patient},
         "effectiveDateTime": work.written,
         "performer": [{"reference": work.who}],
         **value,
-        "interpretation": [_concept(_INTERPRETATION, "POS" if present else "NEG")],
+        **({"interpretation": [_concept(_INTERPRETATION, "POS" if present else "NEG")]} if link in _JUDGED else {}),
         "derivedFrom": [{"reference": work.response}],
     }
+
+
+# The questions whose answer means something by itself; of a mere count nobody has said from where it is too much.
+_JUDGED: Final = frozenset(asked.link for asked in ASKED) | {"4.2"}
 
 
 def _met(link: str, given: Mapping[str, list[Json]]) -> list[Asked]:
@@ -308,6 +326,33 @@ def _plan_with(plan: Resource, made: list[Resource], given: Mapping[str, list[Js
         if not any(acuity in codes(item.get("valueCodeableConcept"), ACUITY_CODES) for item in stored):
             whole["extension"] = [*others, {"url": ACUITY, "valueCodeableConcept": _concept(ACUITY_CODES, acuity)}]
     return whole
+
+
+def _speaking(patient: Resource | None, given: Mapping[str, list[Json]]) -> Resource | None:
+    """The patient with the language that was asked for as the preferred one; nothing where none was named."""
+    said = next((item.strip() for item in given.get("7.1", []) if isinstance(item, str) and item.strip()), "")
+    if patient is None or not said:
+        return None
+    code = LANGUAGES.get(said.casefold(), "")
+    named = {said.casefold(), *(name for name, known in LANGUAGES.items() if known == code)}
+    others, own = [], None
+    for item in objects(patient.get("communication")):
+        language = item.get("language")
+        known = {str(one.get("code")).partition("-")[0] for one in objects(child(language, "coding"))}
+        words = {
+            str(child(language, "text")).casefold(),
+            *(str(one.get("display")).casefold() for one in objects(child(language, "coding"))),
+        }
+        if own is None and ((code and code in known) or words & named):
+            own = item
+        else:
+            others.append({key: value for key, value in item.items() if key != "preferred"})
+    if own is not None and own.get("preferred") is True:
+        return None
+    # R4 asks for a code of BCP 47 (maxValueSet all-languages); "und" is its code for one that is not determined.
+    spoken = {"coding": [{"system": "urn:ietf:bcp:47", "code": code or "und"}], "text": said}
+    first = {**(own or {"language": spoken}), "preferred": True}
+    return {**patient, "communication": [first, *others]}
 
 
 def is_assessment(response: Resource) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -23,6 +23,7 @@ from fhirplan.interactions.values import Interaction, Reply
 from fhirplan.store.record import StoredRecord
 
 _ENDED: Final = frozenset({"completed", "revoked", "entered-in-error"})
+_OPTIONAL: Final = ("Condition", "Goal", "Task", "RiskAssessment", "Patient")
 _TOUCHES: Final[Mapping[str, str]] = {
     "QuestionnaireResponse": "r",
     "Observation": "rcu",
@@ -37,10 +38,13 @@ _TOUCHES: Final[Mapping[str, str]] = {
 def extract(services: Services, interaction: Interaction, reads: dict[str, Read]) -> Reply:
     """200 with the transaction that the answers lead to, or with its response where ``store`` is true.
 
-    What was made of the same response before is left as it is. Raises NotFound, MalformedRequest, NotPermitted,
-    InvalidResource for a response to another questionnaire or about no patient, and what its transaction raises.
+    What was made of the same response before is left as it is, and what ``leaveOut`` names is not made. Raises
+    NotFound, MalformedRequest, NotPermitted, InvalidResource for a response to another questionnaire or about no
+    patient, and what its transaction raises.
     """
-    given = dict(inputs(services, interaction))
+    listed = inputs(services, interaction)
+    given = dict(listed)
+    left_out = _left_out(value for name, value in listed if name == "leaveOut")
     if given.get("store", "false") not in ("true", "false"):
         raise MalformedRequest(f"store is {given['store'][:20]!r}; it is true or false.", expression="http.store")
     with services.database.read() as tx:
@@ -51,13 +55,28 @@ def extract(services: Services, interaction: Interaction, reads: dict[str, Read]
         patient = _patient(response)
         permit(interaction.actor, patient, _TOUCHES)
         plan = _plan(record, patient, given.get("plan", ""))
-        made = extracted(response, record, plan, services.rules.local(services.clock()))
+        made = extracted(response, record, plan, services.rules.local(services.clock()), left_out)
+        if any(item["resourceType"] == "Patient" for item in made.changed):
+            permit(interaction.actor, patient, {"Patient": "ru"})
         bundle = _bundle(made, record)
     seen(services, interaction, reads, (response, *made.changed))
     if given.get("store") != "true" or not bundle["entry"]:
         return Reply(200, dumps(bundle))
     whole = replace(interaction, kind="bundle", type="", id="", parameters=(), body=bundle, if_match="")
     return carry_out(services, whole, bundle, reads)
+
+
+def _left_out(named: Iterable[str]) -> frozenset[str]:
+    """What is not wanted; raises MalformedRequest for what cannot be left out."""
+    found = frozenset(named)
+    for ref in found:
+        if ref.partition("/")[0] not in _OPTIONAL:
+            raise MalformedRequest(
+                f"leaveOut is {ref[:80]!r}; it is {', '.join(f'{item}/[id]' for item in _OPTIONAL)}. Findings are kept "
+                "as they were answered.",
+                expression="http.leaveOut",
+            )
+    return found
 
 
 def _patient(response: Resource) -> str:

@@ -88,6 +88,12 @@ _APPLY: Final = (
 _EXTRACT: Final = (
     Input("store", "boolean", "true: carry the transaction out, and give its response"),
     Input("plan", "string", "the care plan that is to take up what is found, as CarePlan/[id]"),
+    Input(
+        "leaveOut",
+        "string",
+        "what is not wanted of the suggestions, as Type/[id]; Patient/[id] for the preferred language",
+        many=True,
+    ),
 )
 
 _ALL: Final = (

@@ -10,6 +10,7 @@ from flask.typing import ResponseReturnValue
 
 from fhirplan.access.decide import ANYBODY
 from fhirplan.interactions.services import Services
+from fhirplan.web.chart_assessment import add_assessment
 from fhirplan.web.chart_calls import add_calls
 from fhirplan.web.chart_caseload import add_caseload
 from fhirplan.web.chart_csrf import NotSent, add_cookie
@@ -34,6 +35,7 @@ def add_chart(app: Flask, services: Services) -> None:
     add_calls(app, services)
     add_caseload(app, services)
     add_templates(app, services)
+    add_assessment(app, services)
     add_style(app, services)
     if any(item.ehr_url for item in services.settings.all_connections):
         # Only where an EHR is spoken to: it brings an HTTP client with it.

@@ -22,7 +22,7 @@ from fhirplan.web.chart_save import KEY, Filled, Problem, problems, save, stale,
 Make = Callable[[Resource, Form, str, Opened], list[Write]]
 """From what is stored now (empty for something new), the form, an unused id and the chart: what to write."""
 Show = Callable[[Opened, Filled, int], Response]
-_LIFE: Final = 72 * 3_600_000
+LIFE: Final = 72 * 3_600_000
 """How long a draft is kept, in ms: over a weekend."""
 _HIDDEN: Final = frozenset({chart_csrf.FIELD, "key", "etag", "form"})
 
@@ -88,7 +88,7 @@ def fresh(shown: Opened, name: str, about: str, values: Mapping[str, str] | None
     """A form as it is first shown: with these values, or with the viewer's draft of it over them."""
     place = _place(shown.frame, shown.id, name, about)
     with shown.frame.services.database.read() as tx:
-        draft = drafts.get(tx, place, since=shown.frame.now - _LIFE)
+        draft = drafts.get(tx, place, since=shown.frame.now - LIFE)
     key = shown.frame.services.new_id()
     if draft is None:
         return Filled(name, dict(values or {}), key=key, etag=etag)
@@ -107,7 +107,7 @@ def keep_draft(made: Frame, id_: str) -> bool:
     values = {name: value for name, value in request.form.items() if name not in _HIDDEN and value}
     place = _place(made, id_, request.form.get("form", "")[:80], "")
     with made.services.database.write() as tx:
-        return drafts.keep(tx, place, values, now=made.now, expired=made.now - _LIFE)
+        return drafts.keep(tx, place, values, now=made.now, expired=made.now - LIFE)
 
 
 def discard_draft(made: Frame, id_: str) -> None:

@@ -213,10 +213,11 @@ def stale(shown: Opened, write: Write, make: Callable[[Resource], list[Write]]) 
         for field, item in theirs.items()
         if not (field in ours and ours[field].after == item.after)
     )
-    return Stale(_who(who, shown), rows, str(now.version))
+    return Stale(who_changed(who, shown), rows, str(now.version))
 
 
-def _who(actor: str, shown: Opened) -> str:
+def who_changed(actor: str, shown: Opened) -> str:
+    """Who made a change, in the viewer's words; ``actor`` is as the audit names them."""
     words = shown.frame.words
     if actor == "ehr":
         return shown.world.ehr

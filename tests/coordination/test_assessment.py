@@ -57,8 +57,8 @@ def _value(link, value):
 QUESTIONS_CODING = {"system": "http://fhirplan.dev/fhir/CodeSystem/cm-assessment-answer"}
 
 
-def made(plan=PLAN, known=(), **given):
-    return extract(response(**given), MemoryWorld(known), plan, NOW)
+def made(plan=PLAN, known=(), left_out=(), **given):
+    return extract(response(**given), MemoryWorld(known), plan, NOW, left_out)
 
 
 def needs(found):
@@ -126,9 +126,68 @@ def test_findings_are_observations_derived_from_the_response():
         "93030-5",
     }
     assert {item["derivedFrom"][0]["reference"] for item in found} == {"QuestionnaireResponse/qr"}
-    marks = {item["code"]["coding"][0]["code"]: item["interpretation"][0]["coding"][0]["code"] for item in found}
+    marks = {
+        item["code"]["coding"][0]["code"]: item["interpretation"][0]["coding"][0]["code"]
+        for item in found
+        if "interpretation" in item
+    }
     assert (marks["93030-5"], marks["55758-7"]) == ("POS", "NEG")
+    assert "ed-visits-6-months" not in marks
     assert next(item for item in found if "valueInteger" in item)["valueInteger"] == 2
+
+
+def test_hospital_stays_are_a_finding_in_words_and_a_count_that_nobody_judges(validator):
+    [stays] = by_type(made(_1_2=3), "Observation")
+    assert stays["code"] == {"text": "Hospital stays in the last 12 months"}
+    assert stays["valueInteger"] == 3
+    assert "interpretation" not in stays
+    assert [item for item in validator.validate(stays) if item.is_error] == []
+
+
+PATIENT = {"resourceType": "Patient", "id": "p"}
+
+
+@pytest.mark.parametrize(
+    ("said", "before", "after"),
+    [
+        ("Spanish", [], [({"es"}, True)]),
+        ("español", [({"en"}, True)], [({"es"}, True), ({"en"}, None)]),
+        ("Spanish", [({"en"}, None), ({"es-MX"}, None)], [({"es-MX"}, True), ({"en"}, None)]),
+        ("Spanish", [({"es"}, True)], None),
+        ("Mixteco", [], [({"und"}, True)]),
+        (" ", [({"en"}, True)], None),
+    ],
+)
+def test_the_preferred_language_becomes_the_patients(validator, said, before, after):
+    known = {**PATIENT, "communication": [_spoken(*item) for item in before]} if before else PATIENT
+    found = made(known=[known], plan=None, _7_1=said)
+    if after is None:
+        assert found.changed == ()
+        return
+    [patient] = found.changed
+    assert [
+        ({one["code"] for one in item["language"].get("coding", [])}, item.get("preferred"))
+        for item in patient["communication"]
+    ] == after
+    assert [item for item in validator.validate(patient) if item.is_error] == []
+
+
+def _spoken(codes, preferred):
+    coding = [{"system": "urn:ietf:bcp:47", "code": code} for code in codes]
+    return {"language": {"coding": coding}, **({"preferred": preferred} if preferred else {})}
+
+
+def test_what_is_left_out_is_not_made_and_not_in_the_plan():
+    whole = made(known=[PATIENT], _6_3="medical", _7_1="Spanish", _10_2="high")
+    [need], [goal] = by_type(whole, "Condition"), by_type(whole, "Goal")
+    left = {f"Condition/{need['id']}", "Patient/p"}
+    found = made(known=[PATIENT], left_out=left, _6_3="medical", _7_1="Spanish", _10_2="high")
+    assert by_type(found, "Condition") == []
+    assert by_type(found, "Goal") == [goal]
+    assert len(by_type(found, "Observation")) == 1
+    [plan] = found.changed
+    assert "addresses" not in plan
+    assert plan["goal"] == [{"reference": f"Goal/{goal['id']}"}]
 
 
 def test_a_need_points_at_its_evidence_and_substance_use_is_labelled():

@@ -2,7 +2,11 @@
 
 import itertools
 import json
+import re
 import shutil
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -114,3 +118,56 @@ def problem():
         return issue
 
     return check
+
+
+BUNDLE = Path(__file__).resolve().parents[2] / "fixtures" / "bundles" / "b01-hf-home-health.json"
+CHART = "/chart/patients/pat-hf"
+NOW = int(datetime(2026, 3, 9, 13, 0, tzinfo=UTC).timestamp() * 1000)
+
+
+@pytest.fixture
+def nurse(configured):
+    """A browser without script on the chart of the first sample patient, at the bundle's own clock."""
+    api = configured(validation="case-management", time_zone="America/Chicago")
+    services = replace(api.services, clock=lambda: NOW)
+    api.app = create_app(services)
+    api.client = api.app.test_client()
+    assert api.send("POST", "", BUNDLE.read_text(encoding="utf-8")).status_code == 200
+    return Nurse(api)
+
+
+class Nurse:
+    def __init__(self, api):
+        self.api = api
+
+    def see(self, path, status=200):
+        answer = self.api.client.get(path if path.startswith("/chart") else CHART + path)
+        assert answer.status_code == status
+        return answer.get_data(as_text=True)
+
+    def fill(self, page, action, form=0, **typed):
+        """The form of a page with that action: what stands in its fields, and what is typed over it."""
+        text = self.see(page)
+        forms = [part for part in text.split("<form")[1:] if f'action="{CHART}{action}"' in part]
+        part = forms[form].partition("</form>")[0]
+        values = {}
+        for tag in re.findall(r"<input[^>]*>", part):
+            found = dict(re.findall(r'(\w[\w-]*)="([^"]*)"', tag))
+            if found.get("type") in ("radio", "checkbox") and "checked" not in tag:
+                continue
+            if "name" in found:
+                values[found["name"]] = found.get("value", "")
+        for name, inside in re.findall(r'<select[^>]*name="([^"]*)"[^>]*>(.*?)</select>', part, re.S):
+            chosen = re.search(r'value="([^"]*)" selected', inside) or re.search(r'value="([^"]*)"', inside)
+            values[name] = chosen[1] if chosen else ""
+        for name, inside in re.findall(r'<textarea[^>]*name="([^"]*)"[^>]*>(.*?)</textarea>', part, re.S):
+            values[name] = inside
+        return {**values, **typed}
+
+    def send(self, action, values, status=303):
+        answer = self.api.client.post(CHART + action, data=values)
+        assert answer.status_code == status, answer.get_data(as_text=True)[:2000]
+        return answer.get_data(as_text=True) if status != 303 else answer.headers["Location"]
+
+    def stored(self, ref):
+        return self.api.get(ref).get_json(force=True)
