@@ -49,8 +49,8 @@ NEEDS: Final[Mapping[str, str]] = MappingProxyType(
 # write; $validate shows nothing that is stored.
 _ANY_SCOPE: Final = frozenset({"bundle", "apply", "extract"})
 _ANY_LETTER: Final = frozenset({"validate"})
-# Over the types that the scopes say may be searched.
-_WHOLE_SYSTEM: Final = frozenset({"history-system", "search-system"})
+# Over the types that the scopes say may be searched, where none is named.
+_SEVERAL_TYPES: Final = frozenset({"history-system", "search-system", "search-compartment"})
 _PROFESSIONALS: Final = frozenset({"Practitioner", "PractitionerRole"})
 
 
@@ -79,7 +79,7 @@ def decide(actor: Actor | None, kind: str, type_: str, auth: str) -> None:
     scopes = actor.grant.scopes
     if kind in _ANY_SCOPE and scopes.resources:
         return
-    if kind in _WHOLE_SYSTEM and any("s" in item.letters for item in scopes.resources):
+    if not type_ and kind in _SEVERAL_TYPES and any("s" in item.letters for item in scopes.resources):
         return
     if kind in _ANY_LETTER and any(limits(actor, type_, letter) for letter in "cru"):
         return

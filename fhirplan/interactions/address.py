@@ -45,6 +45,8 @@ _TYPE: Final[Mapping[str, Kind]] = {"GET": "search-type", "HEAD": "search-type",
 _TYPE_HISTORY: Final[Mapping[str, Kind]] = {"GET": "history-type", "HEAD": "history-type"}
 _SYSTEM_FORM: Final[Mapping[str, Kind]] = {"POST": "search-system"}
 _COMPARTMENT: Final[Mapping[str, Kind]] = {"GET": "search-compartment", "HEAD": "search-compartment"}
+# By a form, as R5 has it for compartments (R5 section 3.2.1.2); R4 names GET only.
+_COMPARTMENT_FORM: Final[Mapping[str, Kind]] = {"POST": "search-compartment"}
 _FORM: Final[Mapping[str, Kind]] = {"POST": "search-type"}
 _INSTANCE: Final[Mapping[str, Kind]] = {**_READS, "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 _HISTORY: Final[Mapping[str, Kind]] = {"GET": "history-instance", "HEAD": "history-instance"}
@@ -111,8 +113,14 @@ def _longer(method: str, parts: list[str], path: str) -> Address:
             return Address(_operation(method, type_, called, path), type_)
         case [id_, called] if called.startswith("$"):
             return Address(_operation(method, type_, called, path, instance=True), type_, _checked(id_))
+        case [id_, "*"] if type_ == "Patient":
+            return Address(_chosen(method, _COMPARTMENT, path), "", _checked(id_))
+        case [id_, "_search"] | [id_, "*", "_search"] if type_ == "Patient":
+            return Address(_chosen(method, _COMPARTMENT_FORM, path), "", _checked(id_))
         case [id_, member] if type_ == "Patient" and member[:1].isupper():
             return Address(_chosen(method, _COMPARTMENT, path), spec(member).type, _checked(id_))
+        case [id_, member, "_search"] if type_ == "Patient" and member[:1].isupper():
+            return Address(_chosen(method, _COMPARTMENT_FORM, path), spec(member).type, _checked(id_))
         case [id_, "_history"]:
             return Address(_chosen(method, _HISTORY, path), type_, _checked(id_))
         case [id_, "_history", version]:
@@ -147,5 +155,6 @@ def _nothing(path: str) -> NotSupported:
     return NotSupported(
         f"There is nothing at {path[:200]!r}. Served are [type], [type]/[id], [type]/[id]/_history, "
         "[type]/[id]/_history/[version], [type]/_history, _history, [type]/_search, _search, Patient/[id]/[type], "
-        "metadata, transactions and batches at the base, and the operations that OperationDefinition lists."
+        "Patient/[id]/*, the same with /_search, metadata, transactions and batches at the base, and the operations "
+        "that OperationDefinition lists."
     )

@@ -89,7 +89,7 @@ def _entry(asked: Interaction, index: int, item: Any) -> Entry:
         )
     path, _, query = url.removeprefix(f"{asked.base}/").removeprefix("/").partition("?")
     where = address(method, path)
-    if where.kind in ("bundle", "capabilities", "openapi"):
+    if where.kind in ("bundle", "openapi"):
         raise NotSupported(
             f"Entry {index} asks for {url[:80] or 'the base'}, which is not served inside a Bundle.",
             expression=f"{place(index)}.request.url",

@@ -7,12 +7,12 @@ from typing import Final
 from urllib.parse import urlencode
 
 from fhirplan.catalog import CATALOG
-from fhirplan.catalog.compartment import BESIDE, PATIENT
 from fhirplan.errors import Gone, NotFound, TooCostly
 from fhirplan.fhir.bundle import searchset
 from fhirplan.fhir.reference import parse, walk
+from fhirplan.interactions.belonging import Reader
 from fhirplan.interactions.inputs import inputs
-from fhirplan.interactions.narrowing import PAGE, Narrowed, narrowed, wrong_page
+from fhirplan.interactions.narrowing import PAGE, Narrowed, narrowed
 from fhirplan.interactions.services import Services
 from fhirplan.interactions.sight import Sight, sight
 from fhirplan.interactions.sight import current as readable
@@ -27,12 +27,6 @@ REFERRED: Final = frozenset(
 )
 """Who and what is added to a patient's resources when these refer to it."""
 
-# In the order of the catalog, which has what is referred to before what refers; the patient comes first on its own.
-_BELONGING: Final = {
-    type_: codes for type_ in CATALOG if type_ != "Patient" and (codes := PATIENT.get(type_) or BESIDE.get(type_))
-}
-# So many are read at once where care dates choose among them.
-_AT_ONCE: Final = 100
 # From the plan to its tasks, from these to who does them, from there to the organization they belong to.
 _STEPS: Final = 3
 _SUPPORTING: Final = {"Task": ("based-on",), "ServiceRequest": ("based-on",)}
@@ -41,58 +35,23 @@ _SUPPORTING: Final = {"Task": ("based-on",), "ServiceRequest": ("based-on",)}
 def patient_everything(services: Services, tx: Transaction, interaction: Interaction) -> Reply:
     """200 with a page of all that belongs to a patient, and of whom and what the page's resources refer to.
 
-    Pages follow each other by type and the order of storing, so that what changes meanwhile neither repeats nor hides
-    others; the people that are referred to come again with each page that refers to them. Raises NotFound, Gone,
-    MalformedRequest, InvalidSearch for a page that is none of ours.
+    Without an id it is about all patients that the caller may see. Pages follow each other by type and the order of
+    storing, so that what changes meanwhile neither repeats nor hides others; the people that are referred to come again
+    with each page that refers to them. Raises NotFound, Gone, MalformedRequest, InvalidSearch for a page that is none
+    of ours.
     """
     given = inputs(services, interaction, PAGE)
-    patient = live(services, tx, interaction)
+    patient = live(services, tx, interaction) if interaction.id else None
     asked = narrowed(services, given)
     eyes = sight(services, tx, interaction, "s")
-    page: list[Version] = []
-    for type_, after in _stages(asked):
-        missing = asked.count + 1 - len(page)
-        if type_ == "Patient":
-            page += [patient] if patient.updated >= asked.since else []
-        elif missing:
-            page += _of_type(tx, interaction, patient.id, type_, after, missing, asked, eyes)
-    more = len(page) > asked.count
-    page = page[: asked.count]
-    links = _links(interaction, given, page[-1] if more and page else None)
+    found = Reader(tx, interaction.connection, asked, eyes, patient).page()
+    listed = found[: asked.count]
+    page = [item.version for item in listed]
+    last = f"{listed[-1].stage}.{listed[-1].number}" if len(found) > asked.count else ""
     wanted = {type_ for type_ in REFERRED if asked.holds(type_)}
     added = reached(tx, interaction, page, wanted, services.settings.max_count, eyes)
+    links = _links(interaction, given, last)
     return Reply(200, searchset(interaction.base, _entries(page), links, included=_entries(added)))
-
-
-def _of_type(
-    tx: Transaction,
-    interaction: Interaction,
-    patient: str,
-    type_: str,
-    after: int,
-    count: int,
-    asked: Narrowed,
-    eyes: Sight | None,
-) -> list[Version]:
-    """The next resources of a type that belong to a patient and are asked for."""
-    found: list[Version] = []
-    while len(found) < count:
-        read = members(
-            tx,
-            interaction.connection,
-            type_,
-            _BELONGING[type_],
-            ("Patient", patient),
-            after=after,
-            since=asked.since,
-            count=max(count - len(found), _AT_ONCE if asked.care else 0),
-            allowed=eyes,
-        )
-        found += [item for item in read if not asked.care or asked.in_care(type_, item.resource())]
-        if not read or not asked.care:
-            break
-        after = read[-1].rid
-    return found[:count]
 
 
 def plan_everything(services: Services, tx: Transaction, interaction: Interaction) -> Reply:
@@ -112,13 +71,14 @@ def plan_everything(services: Services, tx: Transaction, interaction: Interactio
     rest = sorted([*parts[1:], *added], key=lambda item: item.rid)
     found = [item for item in (plan, *rest) if _is_asked(item, asked)]
     if asked.after is not None:
-        last = asked.after[1]
-        found = [item for item in found if item.rid > last and item != plan]
+        behind = asked.after[1]
+        found = [item for item in found if item.rid > behind and item != plan]
     page = found[: asked.count]
     if "_count" not in dict(given):
         # R4 wants it whole unless the caller asks for pages, and a plan has a limit of its own.
         page = found
-    links = _links(interaction, given, page[-1] if len(page) < len(found) else None, plan)
+    last = f"{page[-1].type}.{0 if page[-1] == plan else page[-1].rid}" if page and len(page) < len(found) else ""
+    links = _links(interaction, given, last)
     shown = [item for item in page if item == plan]
     beside = [item for item in page if item != plan]
     return Reply(200, searchset(interaction.base, _entries(shown), links, included=_entries(beside)))
@@ -128,14 +88,12 @@ def _is_asked(item: Version, asked: Narrowed) -> bool:
     return asked.holds(item.type) and item.updated >= asked.since and asked.in_care(item.type, item.resource())
 
 
-def _links(
-    interaction: Interaction, given: Parameters, last: Version | None, first: Version | None = None
-) -> list[tuple[str, str]]:
-    """The page itself and, after ``last``, the next one; after ``first`` comes what has any number."""
+def _links(interaction: Interaction, given: Parameters, last: str) -> list[tuple[str, str]]:
+    """The page itself and, unless ``last`` is "", the next one after that place."""
     links = [("self", _link(interaction, given))]
-    if last is not None:
+    if last:
         kept = tuple(pair for pair in given if pair[0] != PAGE)
-        links.append(("next", _link(interaction, (*kept, (PAGE, f"{last.type}.{0 if last == first else last.rid}")))))
+        links.append(("next", _link(interaction, (*kept, (PAGE, last)))))
     return links
 
 
@@ -201,19 +159,7 @@ def _entries(found: Iterable[Version]) -> Iterator[tuple[str, str, bytes]]:
     return ((item.type, item.id, item.body or b"") for item in found)
 
 
-def _stages(asked: Narrowed) -> list[tuple[str, int]]:
-    """The types that are still to be read, each with the resource number that it is read from."""
-    known = ["Patient", *_BELONGING]
-    order = [type_ for type_ in known if asked.holds(type_)]
-    if asked.after is None:
-        return [(type_, 0) for type_ in order]
-    type_, rid = asked.after
-    if type_ not in known:
-        raise wrong_page()
-    left = [one for one in order if known.index(one) >= known.index(type_) and one != "Patient"]
-    return [(one, rid if one == type_ else 0) for one in left]
-
-
 def _link(interaction: Interaction, given: Parameters) -> str:
-    own = f"{interaction.base}/{interaction.type}/{interaction.id}/$everything"
+    about = f"{interaction.type}/{interaction.id}" if interaction.id else interaction.type
+    own = f"{interaction.base}/{about}/$everything"
     return f"{own}?{urlencode(given)}" if given else own

@@ -20,8 +20,10 @@ from fhirplan.search.results import Shown
 from fhirplan.store import versions
 from fhirplan.store.engine import Transaction
 from fhirplan.store.provenance import is_made
+from fhirplan.store.provenance import steps as made_steps
 from fhirplan.store.versions import Step, Version, Window, history_types
 from fhirplan.store.versions import history_instance as of_resource
+from fhirplan.store.writes import PROVENANCE
 
 _BATCH = 200
 # So many versions of others are passed over for one page.
@@ -71,13 +73,20 @@ def _of_types(services: Services, tx: Transaction, interaction: Interaction, typ
     known: dict[int, bool] = {}
 
     def seen(version: Version) -> bool:
+        if is_made(version.type, version.id):
+            return eyes is None or eyes.sees(version)
         if version.rid not in known:
             now = versions.by_rid(tx, version.rid)
             known[version.rid] = eyes is None or (now is not None and eyes.sees(now))
         return known[version.rid] and (eyes is None or eyes.saw(version))
 
     def page(window: Window) -> list[Step]:
-        return history_types(tx, interaction.connection, chosen, window)
+        found = history_types(tx, interaction.connection, chosen, window)
+        if types != [PROVENANCE]:
+            return found
+        # The place of a write is that of its Provenance: there is no other version of that number.
+        both = [*found, *made_steps(tx, interaction.connection, window)]
+        return sorted(both, key=lambda step: -step.vid)[: window.count]
 
     chosen = types
     if eyes is not None:

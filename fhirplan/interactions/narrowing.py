@@ -38,7 +38,9 @@ CARE: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     }
 )
 """The search parameters that tell when the care of a resource was or is to be given."""
-_CURSOR: Final = re.compile(r"([A-Z][A-Za-z]+)\.(\d{1,18})", re.ASCII)
+MADE: Final = "write"
+"""In a cursor: that it goes on among the Provenances that are made of writes."""
+_CURSOR: Final = re.compile(r"([A-Za-z]+)\.(\d{1,18})", re.ASCII)
 _ROWS: Final[Mapping[str, Extractor]] = MappingProxyType(
     {
         type_: extractor(item for item in CATALOG[type_].parameters if item.code in codes)
@@ -112,7 +114,7 @@ def _after(given: Mapping[str, str]) -> tuple[str, int] | None:
     if text is None:
         return None
     found = _CURSOR.fullmatch(text)
-    if found is None or found[1] not in CATALOG:
+    if found is None or (found[1] not in CATALOG and found[1] != MADE):
         raise wrong_page()
     return found[1], int(found[2])
 

@@ -114,11 +114,13 @@ _ALL: Final = (
     Operation(
         "everything",
         "Everything about a patient",
-        "The patient, all that is in the patient's compartment, the patient's tasks, and with each page the people, "
-        "organizations and places that its resources refer to. Follow the next links.",
+        "The patient, all that is in the patient's compartment, the patient's tasks, the Provenance of each change, "
+        "and with each page the people, organizations and places that its resources refer to. Without an id of all "
+        "patients that the caller may see. Follow the next links.",
         _READ,
         "Bundle",
         ("Patient",),
+        at_type=True,
         inputs=_PAGE,
         standard="Patient-everything",
     ),

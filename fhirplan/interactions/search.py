@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 from urllib.parse import quote
 
 from fhirplan.access.decide import decide
 from fhirplan.catalog import CATALOG, ResourceSpec, spec
-from fhirplan.catalog.compartment import patient_parameters
+from fhirplan.catalog.compartment import BESIDE, PATIENT, patient_parameters
 from fhirplan.errors import Issue
 from fhirplan.fhir.bundle import searchset
 from fhirplan.fhir.codec import dumps
 from fhirplan.interactions.outcomes import said
-from fhirplan.interactions.provenances import search_provenance
+from fhirplan.interactions.provenances import search_provenance, with_made
 from fhirplan.interactions.services import Services
 from fhirplan.interactions.shown import cut
 from fhirplan.interactions.sight import Sight, owner, sight
@@ -44,29 +44,57 @@ def search_system(services: Services, tx: Transaction, interaction: Interaction)
 
     All of them are those that the caller may search. Raises besides NotPermitted for a listed one that is not.
     """
-    eyes = sight(services, tx, interaction, "s")
-    queries = parse_types(
-        _searchable(services, interaction, eyes),
-        interaction.parameters,
-        limits=_limits(services.settings),
-        base=interaction.base,
-        codes=codes_of(services.validator),
-        lenient=interaction.lenient,
-        owner=owner(interaction),
-    )
-    found = search_types(tx, interaction.connection, queries, allowed=eyes)
-    return _answer(interaction, interaction.base, queries[0], found)
+    return _several(services, tx, interaction, interaction.base, CATALOG)
 
 
 def search_compartment(services: Services, tx: Transaction, interaction: Interaction) -> Reply:
     """As ``search_type``, of what belongs to the patient ``interaction.id``: ``Patient/[id]/[type]``.
 
-    Raises besides NotSupported for a type that does not belong to patients.
+    Without a type (``Patient/[id]/*``) as ``search_system``, over the types that belong to patients. Raises besides
+    NotSupported for a type that does not.
     """
+    if not interaction.type:
+        types = {name: made for name, made in CATALOG.items() if name in PATIENT or name in BESIDE}
+        return _several(services, tx, interaction, f"{interaction.base}/Patient/{interaction.id}/*", types)
     within = Compartment("Patient", interaction.id, patient_parameters(interaction.type))
     query, found = _found(services, tx, interaction, within)
     own = f"{interaction.base}/Patient/{interaction.id}/{interaction.type}"
     return _answer(interaction, own, query, found)
+
+
+def _several(
+    services: Services, tx: Transaction, interaction: Interaction, own: str, types: Mapping[str, ResourceSpec]
+) -> Reply:
+    """The answer to a search over several types, in a patient's compartment where the interaction names one."""
+    eyes = sight(services, tx, interaction, "s")
+    searched = _searchable(services, interaction, types, eyes)
+    listed = [item for name, text in interaction.parameters if name == "_type" for item in text.split(",")]
+    mixed = PROVENANCE in (listed or searched)
+    pairs, cursor = _without_page(interaction.parameters) if mixed else (interaction.parameters, None)
+    queries = parse_types(
+        searched,
+        pairs,
+        limits=_limits(services.settings),
+        base=interaction.base,
+        codes=codes_of(services.validator),
+        lenient=interaction.lenient,
+        owner=owner(interaction),
+        compartment=_compartment(interaction) if interaction.id else None,
+        known=CATALOG,
+    )
+    if not queries:
+        # The caller may search something, but none of these types.
+        return Reply(200, searchset(interaction.base, (), [("self", _link(own, interaction.parameters))]))
+    asked = [with_made(tx, interaction, item, eyes) for item in queries]
+    if mixed:
+        found = search_provenance(tx, interaction, asked, cursor, eyes)
+    else:
+        found = search_types(tx, interaction.connection, asked, allowed=eyes)
+    return _answer(interaction, own, queries[0], found)
+
+
+def _compartment(interaction: Interaction) -> Callable[[str], Compartment]:
+    return lambda type_: Compartment("Patient", interaction.id, patient_parameters(type_))
 
 
 def _found(
@@ -75,15 +103,20 @@ def _found(
     eyes = sight(services, tx, interaction, "s")
     pairs, cursor = interaction.parameters, None
     if interaction.type == PROVENANCE:
-        # Its pages go on in two places, so that their cursor is another one.
-        cursor = next((text for name, text in pairs if name == "_page"), None)
-        pairs = tuple(pair for pair in pairs if pair[0] != "_page")
+        pairs, cursor = _without_page(pairs)
     query = parsed_query(
         services, interaction, interaction.type, pairs, lenient=interaction.lenient, compartment=within
     )
+    asked = with_made(tx, interaction, query, eyes)
     if interaction.type == PROVENANCE:
-        return query, search_provenance(tx, interaction, query, cursor, eyes)
-    return query, search(tx, interaction.connection, query, allowed=eyes)
+        return query, search_provenance(tx, interaction, (asked,), cursor, eyes)
+    return query, search(tx, interaction.connection, asked, allowed=eyes)
+
+
+def _without_page(pairs: Parameters) -> tuple[Parameters, str | None]:
+    """The pages of a search with Provenance go on in two places, so that their cursor is another one."""
+    cursor = next((text for name, text in pairs if name == "_page"), None)
+    return tuple(pair for pair in pairs if pair[0] != "_page"), cursor
 
 
 def parsed_query(
@@ -110,15 +143,17 @@ def parsed_query(
     )
 
 
-def _searchable(services: Services, interaction: Interaction, eyes: Sight | None) -> Mapping[str, ResourceSpec]:
-    """The types that a search of the whole may be about."""
+def _searchable(
+    services: Services, interaction: Interaction, types: Mapping[str, ResourceSpec], eyes: Sight | None
+) -> Mapping[str, ResourceSpec]:
+    """Those of the types that the caller may search."""
     if eyes is None:
-        return CATALOG
+        return types
     for name, text in interaction.parameters:
         for type_ in text.split(",") if name == "_type" else ():
-            if type_ in CATALOG:
+            if type_ in types:
                 decide(interaction.actor, "search-type", type_, services.settings.auth)
-    return {type_: made for type_, made in CATALOG.items() if eyes.limits(type_)}
+    return {type_: made for type_, made in types.items() if eyes.limits(type_)}
 
 
 def _limits(settings: Settings) -> Limits:
@@ -163,9 +198,6 @@ def _issues(query: Query, found: Found) -> Sequence[Issue]:
         Issue("warning", "not-supported", f"{error.text} It was passed over, so more is found than was asked for.")
         for error in query.ignored
     ]
-    if any(name.startswith("_has:Provenance:") for name, _ in query.pairs):
-        text = "_has looks at Provenance that is stored, not at what each version tells of its writing."
-        issues.append(Issue("information", "informational", text))
     if found.cut:
         text = (
             f"More than {query.max_included} resources belong to this page; only so many were added. Ask for a smaller "

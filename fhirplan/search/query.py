@@ -6,7 +6,7 @@ Nothing is ignored: an unknown parameter, modifier or malformed value raises Inv
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -133,12 +133,16 @@ def parse_types(
     codes: Codes | None = None,
     lenient: bool = False,
     owner: str = "",
+    compartment: Callable[[str], Compartment] | None = None,
+    known: Mapping[str, Searchable] | None = None,
 ) -> tuple[Query, ...]:
     """A search over several types at once, one Query each: those that ``_type`` lists, or all of ``types``.
 
-    All of them must have the parameters. Raises as ``parse``, and InvalidSearch for a type that is not served.
+    All of them must have the parameters. ``compartment`` gives by which of a type's parameters it belongs to one,
+    ``known`` are the types that chains and includes may lead to, by default ``types``. Raises as ``parse``, and
+    InvalidSearch for a type that is not served.
     """
-    context = Context(types, codes, limits, base)
+    context = Context(known if known is not None else types, codes, limits, base)
     given = [(name, text) for name, text in pairs if name not in _FORM]
     listed = [item for name, text in given if name == "_type" for item in text.split(",")]
     wrong = [item for item in listed if item not in types]
@@ -148,8 +152,11 @@ def parse_types(
     rest = [(name, text) for name, text in given if name != "_type"]
     bound: tuple[str, ...] = ("_type", ",".join(chosen))
     bound = (*bound, f"of {owner}") if owner else bound
+    within = {item: compartment(item) if compartment is not None else None for item in chosen}
+    bound = (*bound, *(f"{item.type}/{item.id}" for item in list(within.values())[:1] if item is not None))
     found = [
-        _parsed(context, chosen, item, types[item].parameters, rest, bound, None, lenient=lenient) for item in chosen
+        _parsed(context, chosen, item, types[item].parameters, rest, bound, within[item], lenient=lenient)
+        for item in chosen
     ]
     kept = tuple(pair for pair in given if pair[0] == "_type")
     if len({query.pairs for query in found}) > 1:

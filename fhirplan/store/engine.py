@@ -318,6 +318,16 @@ class Database:
 
             postgresql.analyze(self.url)
 
+    def settle(self) -> None:
+        """Waits until all transactions that read or write our settings now have ended; others may begin meanwhile.
+
+        On SQLite there is one writer at a time, so that none is under way when this is called outside of a write.
+        """
+        if self.dialect == "postgresql":
+            from fhirplan.store import postgresql
+
+            postgresql.settle(self.url)
+
     def _taken(self) -> _Kept:
         """This thread's connection, which nobody closes until its ``using`` is released."""
         while True:

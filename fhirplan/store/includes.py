@@ -92,10 +92,10 @@ class _Adding:
         return [*self._read(rids), *self._taken(self._made(resources, reverse))]
 
     def _made(self, resources: Sequence[Version], reverse: Iterable[Include]) -> list[Version]:
-        """The Provenances of writes that refer to these resources, where an include names Provenance."""
+        """The Provenances of writes that refer to these resources, where an include asks for Provenance."""
         found: list[Version] = []
         for include in reverse:
-            if include.source == PROVENANCE:
+            if include.source in ("*", PROVENANCE):
                 named = [(item.type, item.id) for item in resources if include.target in ("", item.type)]
                 found += provenance.referring(self._tx, self._connection, named, include.code, self._left + 1)
         return found if self._allowed is None else [item for item in found if self._allowed.sees(item)]

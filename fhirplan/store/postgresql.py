@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any, Final
 
 from fhirplan.errors import Misconfigured
@@ -13,6 +14,12 @@ if TYPE_CHECKING:
 
 # Seconds that a transaction waits for a connection when all are in use.
 WAIT: Final = 30.0
+# Seconds between two looks at who is still at work.
+_PAUSE: Final = 0.02
+_LOOKED: Final = (
+    "SELECT virtualtransaction FROM pg_locks WHERE locktype = 'relation' AND relation = 'setting'::regclass "
+    "AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND pid <> pg_backend_pid()"
+)
 # Shapes of statements that a connection keeps planned.
 _PREPARED: Final = 1000
 # A statement's driving index is chosen by us, and says nothing that statistics, which a new or just filled table does
@@ -90,6 +97,18 @@ def analyze(url: str) -> None:
     """Makes the statistics of all tables; raises what ``connect`` and psycopg do."""
     with connect(url) as made:
         made.execute("ANALYZE " + ", ".join(metadata.tables))
+
+
+def settle(url: str) -> None:
+    """Waits until each transaction has ended that has looked at the table ``setting`` so far, as every writer does.
+
+    A lock on a table is held until its transaction ends, so that the locks tell which these are.
+    """
+    with connect(url) as made:
+        running = {row[0] for row in made.execute(_LOOKED).fetchall()}
+        while running:
+            time.sleep(_PAUSE)
+            running &= {row[0] for row in made.execute(_LOOKED).fetchall()}
 
 
 def is_collision(error: BaseException) -> bool:

@@ -20,8 +20,8 @@ from fhirplan.search.values import extractor
 from fhirplan.store import links, tables, versions, writes
 from fhirplan.store.commit import lane
 from fhirplan.store.engine import Transaction, statement
-from fhirplan.store.versions import Version, resource_of
-from fhirplan.store.writes import PROVENANCE, Write
+from fhirplan.store.versions import Step, Version, Window, resource_of
+from fhirplan.store.writes import PROVENANCE, SLACK, Write
 
 PATIENT: Final = "http://hl7.org/fhir/5.0/StructureDefinition/extension-Provenance.patient"
 """The extension by which R4 says what R5 says with Provenance.patient."""
@@ -33,6 +33,7 @@ _ACTIVITY: Final = {"create": "CREATE", "update": "UPDATE", "delete": "DELETE"}
 # Who writes here without being a caller of the API: what an EHR sent, and what was merged of both sides.
 _FROM_EHR: Final = ("ehr", "merge")
 _CODES: Final = frozenset({"target", "patient", "agent", "entity"})
+_AGENTS: Final = next(item.targets for item in CATALOG[PROVENANCE].parameters if item.code == "agent")
 _LINKS: Final = extractor(item for item in CATALOG[PROVENANCE].parameters if item.code in _CODES)
 _RESOLVED: Final = statement(
     select(tables.conflict.c.cid).where(
@@ -84,6 +85,23 @@ def made(tx: Transaction, connection: str, write: Write) -> Version:
     if entities:
         resource["entity"] = entities
     return Version(-write.vid, PROVENANCE, id_, 1, write.updated, "create", dumps(resource))
+
+
+def steps(tx: Transaction, connection: str, window: Window) -> list[Step]:
+    """As ``versions.history_types``, of what is made: each was created by the write that it tells of."""
+    before = window.before
+    if window.high is not None:
+        before = min(before, writes.first_at(tx, window.high + SLACK))
+    found: list[Step] = []
+    while len(found) < window.count:
+        read = writes.along(tx, connection, after=before, count=window.count, backwards=True)
+        for write in read:
+            if write.updated >= window.since and (window.high is None or write.updated < window.high):
+                found.append(Step(made(tx, connection, write), write.vid, made=True))
+        if len(read) < window.count or read[-1].updated < window.since - SLACK:
+            break
+        before = read[-1].vid
+    return found[: window.count]
 
 
 def patient_of(write: Write) -> str:
@@ -146,6 +164,8 @@ def referring(
         asked = [writes.of_resource(tx, connection, type_, id_, after=None, count=most, backwards=True)]
         if type_ == "Patient" and code in ("*", "patient"):
             asked.append(writes.of_patient(tx, connection, id_, after=None, count=most, backwards=True))
+        if type_ in _AGENTS and code in ("*", "agent"):
+            asked.append(writes.of_actor(tx, connection, f"{type_}/{id_}", after=None, count=most, backwards=True))
         for write in (item for part in asked for item in part):
             if write.vid not in found and len(found) < most:
                 version = made(tx, connection, write)

@@ -35,6 +35,20 @@ _NEXT: Final = statement(
     .order_by(resource.c.rid)
     .limit(bindparam("count"))
 )
+# On PostgreSQL nobody changes them until they are indexed; in one order, so that nobody waits in a circle.
+_HELD: Final = statement(
+    select(resource.c.rid)
+    .where(
+        resource.c.rid.in_(
+            select(resource.c.rid)
+            .where(*_OF_TYPE, resource.c.rid > bindparam("after"))
+            .order_by(resource.c.rid)
+            .limit(bindparam("count"))
+        )
+    )
+    .order_by(resource.c.id)
+    .with_for_update(read=True)
+)
 _BUILDING: Final = statement(
     select(search_param.c.pid, search_param.c.code, search_param.c.built)
     .where(search_param.c.connection == bindparam("connection"), search_param.c.type == bindparam("type"))
@@ -92,6 +106,9 @@ def reindex(
     Whatever is written meanwhile is indexed too. ``base`` is the url of our FHIR endpoint, as for ``commit``.
     """
     work = [spec for spec in catalog.values() if _begin(database, connection, spec, everything=everything)]
+    if work:
+        # Whoever began to write before does not know of the new numbers.
+        database.settle()
     with database.read() as tx:
         total = sum(_count(tx, connection, spec) for spec in work)
     done = 0
@@ -129,13 +146,16 @@ def _build(database: Database, connection: str, spec: ResourceSpec, base: str, b
         if not building:
             return 0
         after = min(built for _, _, built in building)
-        found = tx.all(_NEXT, connection=connection, type=spec.type, after=after, count=batch)
-        if not found:
+        asked = {"connection": connection, "type": spec.type, "after": after, "count": batch}
+        held = {row[0] for row in tx.all(_HELD, **asked)}
+        if not held:
             return 0
+        # Read only now, since what they were before somebody let go of them is not what they are.
+        found = [row for row in tx.all(_NEXT, **asked) if row[0] in held]
         _index(tx, spec, building, found, base)
         for pid, _, _ in building:
-            tx.run(_REACHED, number=pid, reached=found[-1][0])
-        return len(found)
+            tx.run(_REACHED, number=pid, reached=max(held))
+        return len(held)
 
 
 def _index(tx: Transaction, spec: ResourceSpec, building: Sequence[Row], found: Sequence[Row], base: str) -> None:

@@ -206,7 +206,7 @@ def looked_up(
 ) -> Criterion:
     """The criterion, or one of the same meaning on the resource itself where few decide it; raises as ``plan``."""
     if isinstance(criterion, Has):
-        ids = _referred(tx, connection, type, criterion, catalog)
+        ids = ids_referred_to(tx, connection, type, criterion, catalog)
         return criterion if ids is None else Condition(ID, tuple(TokenValue(None, item) for item in ids))
     chains = [criterion] if isinstance(criterion, Chain) else []
     if isinstance(criterion, Some):
@@ -240,10 +240,10 @@ def _ends(
     return tx.all(_ids(len(listed)), **_bound(listed)) if (listed := _padded(rids)) else []
 
 
-def _referred(
+def ids_referred_to(
     tx: Transaction, connection: str, type: str, has: Has, catalog: Mapping[str, ResourceSpec]
 ) -> list[str] | None:
-    """The ids that the sources of a _has refer to; None where these are more than few."""
+    """The ids of a type that the sources of a _has refer to; None where these are more than few."""
     found = _ends(tx, connection, has.type, has.inner, catalog)
     if not found:
         return None if found is None else []

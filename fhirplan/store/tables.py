@@ -84,6 +84,8 @@ version: Final = Table(
     Column("body", LargeBinary),
     _one_of("method", "create", "update", "delete"),
     UniqueConstraint("rid", "version"),
+    # Who wrote what, newest first.
+    Index("ix_version_actor", "actor", "vid"),
 )
 
 search_param: Final = Table(

@@ -15,6 +15,8 @@ from fhirplan.store.versions import Method
 
 PROVENANCE: Final = "Provenance"
 """What is not asked who wrote it, since it says so itself."""
+SLACK: Final = 60_000
+"""Clocks are put right now and then, so that the order of writing is the order of time up to this, in ms."""
 _EDGE: Final = 2**62
 
 
@@ -93,6 +95,20 @@ _OF_RESOURCE: Final = _both_ways(
     ),
     _place,
 )
+_OF_ACTOR: Final = _both_ways(
+    _of(
+        versions.c.vid,
+        _FROM_VERSION,
+        versions.c.actor == bindparam("actor"),
+        _connection_read == bindparam("connection"),
+    ),
+    versions.c.vid,
+)
+_NUMBER: Final = statement(
+    select(func.count())
+    .select_from(_FROM_VERSION)
+    .where(resources.c.connection == bindparam("connection"), resources.c.type != PROVENANCE)
+)
 _NAMED: Final = (
     (resources.c.connection == audit.c.connection) & (resources.c.type == audit.c.type) & (resources.c.id == audit.c.id)
 )
@@ -141,6 +157,19 @@ def of_patient(
 ) -> list[Write]:
     """As ``along``, those that wrote in the record of the patient of that id; the numbers are of another kind."""
     return _read(tx, _OF_PATIENT, after, count, backwards, connection=connection, patient=patient)
+
+
+def of_actor(
+    tx: Transaction, connection: str, actor: str, *, after: int | None, count: int, backwards: bool = False
+) -> list[Write]:
+    """As ``along``, those of one who writes, such as ``Practitioner/x``."""
+    return _read(tx, _OF_ACTOR, after, count, backwards, connection=connection, actor=actor)
+
+
+def number(tx: Transaction, connection: str) -> int:
+    """How many writes there are."""
+    row = tx.one(_NUMBER, connection=connection)
+    return int(row[0]) if row is not None else 0
 
 
 def first_at(tx: Transaction, moment: int) -> int:

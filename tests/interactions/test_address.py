@@ -37,6 +37,10 @@ from fhirplan.interactions.outcomes import MethodNotAllowed
         ("GET", "", Address("search-system")),
         ("POST", "_search", Address("search-system")),
         ("GET", "Patient/p1/Task", Address("search-compartment", "Task", "p1")),
+        ("POST", "Patient/p1/Task/_search", Address("search-compartment", "Task", "p1")),
+        ("GET", "Patient/p1/*", Address("search-compartment", "", "p1")),
+        ("POST", "Patient/p1/_search", Address("search-compartment", "", "p1")),
+        ("GET", "Patient/$everything", Address("everything", "Patient")),
     ],
 )
 def test_each_address_is_one_interaction(method, path, expected):

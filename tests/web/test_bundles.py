@@ -212,12 +212,14 @@ def test_each_entry_of_a_batch_stands_alone(api, patient, goal):
         _entry("PUT", "Goal/g2", {**goal, "id": "g2", "subject": {"reference": NEW_PATIENT}}),
         _entry("GET", "metadata"),
         "nonsense",
+        _entry("GET", "openapi.json"),
     )
     assert answer.status_code == 200
     bundle = answer.get_json(force=True)
     assert bundle["type"] == "batch-response"
     statuses = [entry["response"]["status"][:3] for entry in bundle["entry"]]
-    assert statuses == ["200", "201", "422", "422", "404", "400"]
+    assert statuses == ["200", "201", "422", "422", "200", "400", "404"]
+    assert bundle["entry"][4]["resource"]["resourceType"] == "CapabilityStatement"
     assert bundle["entry"][0]["resource"]["id"] == "p1"
     outcome = bundle["entry"][2]["response"]["outcome"]
     assert outcome["issue"][0]["expression"] == ["Goal.lifecycleStatus"]

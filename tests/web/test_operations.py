@@ -69,9 +69,30 @@ def _names(bundle, mode=None):
 def test_everything_of_a_patient_is_the_compartment_the_tasks_and_the_people(story):
     bundle = story.get("Patient/p1/$everything").get_json(force=True)
     assert _names(bundle, "match") == [
-        *("Patient/p1", "ServiceRequest/s1", "CareTeam/t1", "Goal/g1", "CarePlan/c1", "Task/k1", "Task/k2")
+        *("Patient/p1", "ServiceRequest/s1", "CareTeam/t1", "Goal/g1", "CarePlan/c1", "Task/k1", "Task/k2"),
+        *(f"Provenance/{item}" for item in _writes(story, "p1")),
     ]
     assert sorted(_names(bundle, "include")) == ["Organization/o1", "Practitioner/n1", "PractitionerRole/r1"]
+
+
+def _writes(api, patient):
+    """The ids of the Provenances of what was written in a patient's record, newest first."""
+    bundle = api.get(f"Provenance?patient={patient}&_sort=-recorded").get_json(force=True)
+    return [entry["resource"]["id"] for entry in bundle["entry"]]
+
+
+def test_everything_of_all_patients_is_what_belongs_to_any(story, goal):
+    story.put({"resourceType": "Location", "id": "l1", "name": "Ward"})
+    story.put({**goal, "id": "g9", "subject": {"reference": "Group/g"}})
+    alone = {name for one in ("p1", "p2") for name in _walk(story, f"Patient/{one}/$everything")}
+    for count in ("", "?_count=3"):
+        assert set(_walk(story, f"Patient/$everything{count}")) == alone
+    assert "Goal/g9" not in alone
+    goals = _walk(story, "Patient/$everything?_type=Goal&_since=2000-01-01")
+    assert sorted(goals) == ["Goal/g1", "Goal/g2"]
+    assert _walk(story, "Patient/$everything?_type=Goal&_since=2999-01-01") == []
+    form = {"resourceType": "Parameters", "parameter": [{"name": "_type", "valueCode": "Goal"}]}
+    assert sorted(_names(story.send("POST", "Patient/$everything", form).get_json(force=True))) == sorted(goals)
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 50])
@@ -85,7 +106,8 @@ def test_its_pages_hold_each_resource_once(story, goal, count):
         links = {link["relation"]: link["url"] for link in page["link"]}
         path = links.get("next", "").removeprefix(f"{BASE}/")
         story.put({**goal, "description": {"text": f"changed {len(seen)}"}})
-    assert len(seen) == len(set(seen)) == 7
+    assert len(seen) == len(set(seen))
+    assert len([name for name in seen if not name.startswith("Provenance")]) == 7
 
 
 def test_it_is_narrowed_by_type_and_time(story):

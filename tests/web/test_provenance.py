@@ -5,6 +5,7 @@ import itertools
 import pytest
 
 from fhirplan.fhir.dates import span
+from fhirplan.store.commit import Change, Origin, commit
 
 
 @pytest.fixture
@@ -215,15 +216,116 @@ def test_another_order_and_a_search_that_looks_at_too_much_are_refused(api, prob
     api.put(goal)
     issue = problem(api.get("Provenance?_sort=agent"), 400, "invalid")
     assert "recorded" in issue["details"]["text"]
-    monkeypatch.setattr("fhirplan.interactions.provenances.MOST_READ", 3)
+    problem(api.get("?_sort=_id"), 400, "invalid")
+    monkeypatch.setattr("fhirplan.interactions.made.MOST_READ", 3)
     for number in range(4):
         api.put({**goal, "id": f"g{number}"})
-    issue = problem(api.get("Provenance?agent=Practitioner/x"), 413, "too-costly")
+    issue = problem(api.get("Provenance?agent-type=custodian"), 413, "too-costly")
     assert "target" in issue["details"]["text"]
+    # Whom nobody is, and what none can have, is known without a look at them.
+    for query in ("Provenance?agent=Practitioner/x", "Provenance?_tag=x", "Goal?_has:Provenance:target:location=l1"):
+        assert found(api, query) == []
+    assert api.get("Provenance?_summary=count").get_json(force=True)["total"] == 4
 
 
-def test_has_says_that_it_looks_at_what_is_stored(api, goal):
+def ids(listed):
+    return [item["id"] for item in listed]
+
+
+@pytest.fixture
+def written(api, patient, goal):
+    """Two goals, the first changed once, and a Provenance that somebody stored about the second."""
+    api.put(patient)
     api.put(goal)
-    bundle = api.get("Goal?_has:Provenance:target:agent-type=author").get_json(force=True)
-    [said] = [item["resource"] for item in bundle["entry"]]
-    assert said["issue"][0]["severity"] == "information"
+    api.put({**goal, "id": "g2"})
+    api.put({**goal, "lifecycleStatus": "completed"})
+    api.put(
+        {
+            "resourceType": "Provenance",
+            "id": "own",
+            "target": [{"reference": "Goal/g2"}],
+            "recorded": "2026-03-08T20:00:00Z",
+            "agent": [{"type": {"text": "nurse", "coding": [{"code": "own"}]}, "who": {"display": "Nurse"}}],
+        }
+    )
+    return api
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("Goal?_has:Provenance:target:agent-type=author", ["g1", "g2"]),
+        ("Goal?_has:Provenance:target:agent-type=own", ["g2"]),
+        ("Goal?_has:Provenance:target:agent-type=own,author", ["g1", "g2"]),
+        ("Goal?_has:Provenance:target:entity=Goal/g1", ["g1"]),
+        ("Goal?_has:Provenance:target:recorded=lt2020", []),
+        ("Goal?_has:Provenance:target:agent-type=author&lifecycle-status=completed", ["g1"]),
+        ("Patient?_has:Provenance:patient:agent-type=author", ["p1"]),
+        ("Goal?patient._has:Provenance:patient:agent-type=author", ["g1", "g2"]),
+        ("Patient?_has:Goal:patient:_has:Provenance:target:entity=Goal/g1", ["p1"]),
+        ("Patient?_has:Goal:patient:_has:Provenance:target:entity=Goal/g2", []),
+    ],
+)
+def test_has_finds_what_was_written_and_what_is_stored(written, query, expected):
+    assert sorted(ids(found(written, query))) == expected
+
+
+def test_several_types_are_searched_with_it(written):
+    together = found(written, "?_type=Goal,Provenance&_count=100")
+    kinds = [item["resourceType"] for item in together]
+    assert kinds == ["Goal", "Goal", *["Provenance"] * 5]
+    walked, link = [], "?_type=Goal,Provenance&_count=2"
+    while link:
+        answer = written.get(link).get_json(force=True)
+        walked += [item["resource"]["id"] for item in answer["entry"]]
+        link = next((one["url"].partition("/fhir")[2] for one in answer["link"] if one["relation"] == "next"), "")
+    assert walked == ids(together)
+    assert len(found(written, "?_lastUpdated=ge2020&_count=100")) == 8
+    newest = found(written, "?_sort=-_lastUpdated&_type=Goal,Provenance")
+    times = [item["meta"]["lastUpdated"] for item in newest]
+    assert times == sorted(times, reverse=True)
+    assert ids(found(written, "?_id=g1")) == ["g1"]
+    assert ids(found(written, "?_tag=none")) == []
+
+
+def test_its_type_has_a_history_of_what_is_stored_and_what_is_made(ticking, goal):
+    api = ticking
+    for number in range(3):
+        api.put({**goal, "id": f"g{number}"})
+    api.put(
+        {
+            "resourceType": "Provenance",
+            "id": "own",
+            "target": [{"reference": "Goal/g1"}],
+            "recorded": "2026-03-08T20:00:00Z",
+            "agent": [{"who": {"display": "Nurse"}}],
+        }
+    )
+    api.delete("Provenance/own")
+    whole = api.get("Provenance/_history").get_json(force=True)["entry"]
+    assert [item["request"]["method"] for item in whole] == ["DELETE", "PUT", "POST", "POST", "POST"]
+    assert targets(item["resource"] for item in whole[2:]) == [f"Goal/g{n}/_history/1" for n in (2, 1, 0)]
+    walked, link = [], "Provenance/_history?_count=2"
+    while link:
+        answer = api.get(link).get_json(force=True)
+        walked += answer["entry"]
+        link = next((one["url"].partition("/fhir/")[2] for one in answer["link"] if one["relation"] == "next"), "")
+    assert walked == whole
+    since = whole[3]["response"]["lastModified"]
+    assert len(api.get(f"Provenance/_history?_since={since}").get_json(force=True)["entry"]) == 4
+    assert "entry" not in api.get("Provenance/_history?_at=2001").get_json(force=True)
+
+
+def test_those_of_an_agent_come_with_who_they_are_of(api, goal):
+    with api.services.database.write() as tx:
+        for number, actor in enumerate(("Practitioner/n1", "Practitioner/n2", "Practitioner/n1")):
+            made = {**goal, "id": f"g{number}"}
+            origin = Origin(actor, "r", "api", push=False)
+            commit(tx, "default", [Change("create", "Goal", made["id"], made)], now=1, origin=origin)
+    for one in ("n1", "n2"):
+        api.put({"resourceType": "Practitioner", "id": one})
+    listed = found(api, "Practitioner?_id=n1&_revinclude=Provenance:agent")
+    assert targets(listed[1:]) == ["Goal/g2/_history/1", "Goal/g0/_history/1"]
+    assert targets(found(api, "Provenance?agent=Practitioner/n1")) == ["Goal/g0/_history/1", "Goal/g2/_history/1"]
+    assert targets(found(api, "Provenance?agent=n2")) == ["Goal/g1/_history/1"]
+    assert sorted(ids(found(api, "Goal?_has:Provenance:target:agent=Practitioner/n1"))) == ["g0", "g2"]

@@ -74,7 +74,6 @@ def modes(found):
             ["plan", "t0", "t1", "undated"],
         ),
         ("Task?_include=Task:part-of&_include:iterate=Task:part-of", ["t0", "t1", "undated"], []),
-        ("Patient?_id=p1&_revinclude=*", ["p1"], ["g0", "g1", "plan", "t0", "t1", "team", "undated"]),
     ],
 )
 def test_what_belongs_to_the_matches_comes_after_them(story, query, matches, included):
@@ -261,7 +260,15 @@ def test_a_pattern_in_a_text_is_only_a_text(story):
 def test_many_includes_of_everything_end(story):
     query = "&".join(["_include:iterate=*", "_revinclude:iterate=*"])
     found = modes(entries(story.get(f"Task?_id=t0&{query}")))
-    assert found == {"match": ["t0"], "include": ["g0", "g1", "p1", "plan", "t1", "team", "undated"]}
+    written = [name for name in found["include"] if name.startswith("write.")]
+    assert found["match"] == ["t0"]
+    assert sorted(set(found["include"]) - set(written)) == ["g0", "g1", "p1", "plan", "t1", "team", "undated"]
+    # One for each of the eight was written, and none comes twice.
+    assert len(written) == len(set(written)) == 8
+    beside = modes(entries(story.get("Patient?_id=p1&_revinclude=*")))["include"]
+    named = sorted(name for name in beside if not name.startswith("write."))
+    assert named == ["g0", "g1", "plan", "t0", "t1", "team", "undated"]
+    assert len(beside) == 15
 
 
 def answered(api, interact, **asked):
@@ -311,10 +318,41 @@ def test_several_types_are_searched_at_once(story):
         cursor = following[0].partition("_page=")[2]
     assert seen == ["g0", "g1", "t0", "t1", "undated"]
     counted = answered(story, search_system, parameters=(("_total", "accurate"), ("_count", "0")))
-    assert counted["total"] == 8
+    # Eight resources, and who wrote each.
+    assert counted["total"] == 16
     for given in ((("_type", "Banana"),), (("_type", "Goal,Task"), ("due", "2026"))):
         with pytest.raises(InvalidSearch):
             answered(story, search_system, parameters=given)
+
+
+def test_all_that_belongs_to_a_patient_is_searched_at_once(story, problem):
+    everything = ["g0", "g1", "plan", "t0", "t1", "team", "undated"]
+
+    def own(answer):
+        bundle = answer.get_json(force=True)
+        return sorted(
+            entry["resource"]["id"] for entry in bundle["entry"] if entry["resource"]["resourceType"] != "Provenance"
+        )
+
+    assert own(story.get("Patient/p1/*")) == everything
+    assert own(story.get("Patient/p1/*?_type=Task,Goal")) == ["g0", "g1", "t0", "t1", "undated"]
+    assert own(story.get("Patient/p1/*?_id=t0,g1")) == ["g1", "t0"]
+    assert "entry" not in story.get("Patient/p2/*").get_json(force=True)
+    problem(story.get("Patient/p1/*?_type=Practitioner"), 400, "invalid")
+    problem(story.get("Patient/p1/*?due=2026"), 400, "invalid")
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    for path, ids in (("Patient/p1/_search", ["g0", "t0"]), ("Patient/p1/*/_search", ["g0", "t0"])):
+        assert own(story.send("POST", path, "_id=t0,g0", form)) == ids
+    assert own(story.send("POST", "Patient/p1/Task/_search", "_id=t0,g0", form)) == ["t0"]
+    seen, path = [], "Patient/p1/*?_count=3"
+    while path:
+        page = story.get(path).get_json(force=True)
+        seen += [entry["resource"]["id"] for entry in page["entry"]]
+        following = [link["url"] for link in page["link"] if link["relation"] == "next"]
+        path = following[0].removeprefix(f"{BASE}/") if following else ""
+    assert len(seen) == len(set(seen)) == 15
+    cursor = story.get("Patient/p1/*?_count=3").get_json(force=True)["link"][-1]["url"].partition("?")[2]
+    problem(story.get(f"Patient/p2/*?{cursor}"), 400, "invalid")
 
 
 def test_what_belongs_to_a_patient_in_two_ways_is_counted_once(api, patient):
