@@ -43,8 +43,8 @@ _LIMITS: Final = (
     "resources, to which includes add at most {included}; a search names at most {values} values and leads on at most "
     "{chain} times; JSON and XML are read {depth} levels deep. An unknown search parameter is an error unless "
     "Prefer: handling=lenient passes over it. A request body may come as gzip, and an answer goes as gzip to whoever "
-    "takes it. Patient/[id]/[type] searches what belongs to a patient, Patient/[id]/* all of it, by GET or by a form at "
-    "_search below them; that a Task belongs to a patient, by whom it is for, is this server's own."
+    "takes it. Patient/[id]/[type] searches what belongs to a patient, Patient/[id]/* all of it, by GET or by a form "
+    "at _search below them; that a Task belongs to a patient, by whom it is for, is this server's own."
 )
 
 
