@@ -19,6 +19,7 @@ from fhirplan.cds.trust import Trust
 from fhirplan.ehr.fetching import Unfetchable
 from fhirplan.ehr.keysets import KeySets
 from fhirplan.errors import InvalidToken, Misconfigured
+from fhirplan.interactions.ehr_tokens import ehr_issuers
 from fhirplan.interactions.incoming import checked
 from fhirplan.interactions.issuers import Issuer, Issuers
 from fhirplan.interactions.services import Pushed, Services, fhir_base
@@ -44,6 +45,7 @@ def build(settings: Settings) -> Services:
     """
     database = Database.open(settings.database, settings.database_connections)
     keys = signing_keys(settings)
+    own = our_tokens(settings, database, keys)
     services = Services(
         database=database,
         validator=Validator.load(packages=settings.packages, ask=terminology(settings)),
@@ -51,7 +53,7 @@ def build(settings: Settings) -> Services:
         clock=now,
         new_id=new_id,
         accesses=Accesses(database),
-        issuers=our_tokens(settings, database, keys),
+        issuers=replace(own, all=(*own.all, *ehr_issuers(settings))),
         signing=keys,
     )
     _known_profiles(settings, services.validator)

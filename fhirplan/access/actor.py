@@ -17,7 +17,8 @@ class Grant:
     ``user`` is who stands behind it as type/id of this server, "" for a program alone or somebody unknown here;
     ``patient`` and ``encounter`` are ids of the launch context. ``user_patient`` is the patient whose record ``user``
     may see as a person: themself, or whom they are related to; "" for a professional. ``id`` names the grant, by
-    which it is revoked; ``expires`` is in seconds since 1970.
+    which it is revoked; ``expires`` is in seconds since 1970. ``stranger`` tells that its issuer named a patient who is
+    not known here, so that there is none.
     """
 
     client: str
@@ -30,6 +31,7 @@ class Grant:
     user_patient: str = ""
     id: str = ""
     expires: float = 0
+    stranger: bool = False
 
     @cached_property
     def key(self) -> str:

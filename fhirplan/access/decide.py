@@ -131,7 +131,9 @@ def _missing(grant: Grant, kind: str, type_: str, letter: str) -> NotPermitted:
     level = next((item for item in ("patient", "user", "system") if grant.scopes.has_level(item)), "system")
     wanted = f"{level}/{type_ or '*'}.{letter}"
     held = grant.scopes.covering(type_, letter)
-    if held and all(item.level == "patient" for item in held):
+    if held and grant.stranger:
+        why = "The patient that the token names is not known here, or not yet: the EHR's next pull may bring them."
+    elif held and all(item.level == "patient" for item in held):
         why = "The token has patient scopes and names no patient. Launch from a chart, or ask for launch/patient."
     elif held:
         why = (

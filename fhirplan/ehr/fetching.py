@@ -1,4 +1,4 @@
-"""Gets a small JSON document from an address that somebody else gave, without being led where it should not go.
+"""Gets a small JSON object from an address that somebody else gave, without being led where it should not go.
 
 https only; no redirect is followed; the name is resolved once and that address is called, so that it cannot change
 between the check and the call; private, link-local and other special addresses are refused; time and size are bounded.
@@ -13,9 +13,10 @@ import re
 import socket
 import threading
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import certifi
 import urllib3
@@ -43,12 +44,27 @@ class Fetched:
     max_age: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What is sent to an address that is asked by POST, with the headers that say who asks."""
+
+    fields: Mapping[str, str]
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
 def fetch(
-    url: str, *, loopback: bool, private: bool = False, seconds: float = SECONDS, most: int = MOST_BYTES
+    url: str,
+    *,
+    loopback: bool,
+    private: bool = False,
+    seconds: float = SECONDS,
+    most: int = MOST_BYTES,
+    form: Form | None = None,
 ) -> Fetched:
     """The JSON object at ``url``; with ``loopback`` also plain http on this machine. Raises Unfetchable.
 
-    ``private`` is for an address that whoever runs this server vouches for: it may lie in a private network.
+    ``private`` is for an address that whoever runs this server vouches for: it may lie in a private network. With a
+    ``form`` it is what a POST of it is answered with.
     """
     parts = urlsplit(url)
     host = parts.hostname or ""
@@ -69,7 +85,7 @@ def fetch(
         try:
             pool = _pool(parts.scheme, host, _resolved(host, port, near=near, private=private), port, seconds)
             with pool:
-                said.put(_read(pool, path, named, seconds, most))
+                said.put(_read(pool, path, named, seconds, most, form))
         except Unfetchable as error:
             said.put(error)
 
@@ -116,11 +132,19 @@ def _pool(scheme: str, host: str, address: str, port: int, seconds: float) -> ur
     )
 
 
-def _read(pool: urllib3.HTTPConnectionPool, path: str, host: str, seconds: float, most: int) -> Fetched:
+def _read(
+    pool: urllib3.HTTPConnectionPool, path: str, host: str, seconds: float, most: int, form: Form | None
+) -> Fetched:
     ends = time.monotonic() + seconds
     headers = {"Host": host, "Accept": "application/json", "User-Agent": "fhirplan", "Accept-Encoding": "identity"}
+    method, sent = "GET", None
+    if form is not None:
+        method, sent = "POST", urlencode(dict(form.fields)).encode()
+        headers |= {"Content-Type": "application/x-www-form-urlencoded", **form.headers}
     try:
-        answer = pool.request("GET", path, headers=headers, redirect=False, retries=False, preload_content=False)
+        answer = pool.request(
+            method, path, body=sent, headers=headers, redirect=False, retries=False, preload_content=False
+        )
         try:
             body = _whole(answer, ends, seconds, most)
         finally:

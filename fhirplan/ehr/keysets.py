@@ -74,9 +74,16 @@ class KeySets:
                 lives = min(_USUAL if found.max_age is None else float(found.max_age), LONGEST)
                 made = _Kept(keys, now, now + max(lives, 1.0))
             except Unfetchable as error:
-                made = _Kept((), now, now + AGAIN, error.text)
+                made = _failed(known, now, error.text)
             self._kept[url] = made
             return made
+
+
+def _failed(known: _Kept | None, now: float, problem: str) -> _Kept:
+    """What is kept when a set cannot be had: the keys whose time is not over, which a guessed key id cannot end."""
+    if known is not None and not known.problem and now < known.until:
+        return _Kept(known.keys, now, known.until)
+    return _Kept((), now, now + AGAIN, problem)
 
 
 def _bearing(known: _Kept, kid: str) -> tuple[dict[str, Any], ...]:

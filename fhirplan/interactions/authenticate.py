@@ -10,18 +10,20 @@ from typing import Any, Final
 
 from fhirplan.access import scopes, token
 from fhirplan.access.actor import Actor, Grant, of_grant
-from fhirplan.errors import InvalidToken, MalformedRequest
+from fhirplan.errors import EhrUnavailable, InvalidToken, MalformedRequest
 from fhirplan.fhir import reference
-from fhirplan.interactions.issuers import Issuer, Known
+from fhirplan.interactions.issuers import Issuer, Known, Rejected
 from fhirplan.interactions.services import Services
 from fhirplan.store import links, versions
 from fhirplan.store.engine import Transaction
 
 _BEARER: Final = re.compile(r"[Bb][Ee][Aa][Rr][Ee][Rr] +([A-Za-z0-9\-._~+/]+=*)")
 _ID: Final = re.compile(r"[A-Za-z0-9\-.]{1,64}")
-# Whom a person is related to may change, and an opaque token may be revoked at its issuer, so nothing stays longer.
+# Whom a person is related to may change, so nothing stays longer.
 _REMEMBERED: Final = 300.0
-_INTROSPECTED: Final = 30.0
+# A token that its issuer does not know is asked about again after this, so that a caller who insists is no flood there.
+_REJECTED: Final = 10.0
+_INACTIVE: Final = "No issuer whose tokens are taken here issued it, or it has ended."
 
 
 def authenticate(services: Services, authorization: str, connection: str) -> Actor | None:
@@ -44,61 +46,95 @@ def authenticate(services: Services, authorization: str, connection: str) -> Act
     if known is None:
         known = _recognised(services, text, connection, now)
         services.recognised.put(key, known)
+    if isinstance(known, Rejected):
+        raise known.error
     if services.issuers.revoked(known.gid, known.jti):
         raise InvalidToken("It was revoked. Ask for a new one.")
     return known.actor
 
 
-def _recognised(services: Services, text: str, connection: str, now: float) -> Known:
-    """Verifies a token anew."""
-    if token.looks_like_jwt(text):
-        issuer = services.issuers.named(token.issuer_of(text), connection)
-        if issuer is not None and issuer.keys is not None:
-            expected = token.Expected(issuer.url, issuer.audiences, issuer.algorithms, issuer.types, issuer.leeway)
-            claims = token.verify(text, issuer.keys(token.key_id(text)), expected, now)
-            return _of_claims(services, issuer, claims, now + _REMEMBERED)
-    for issuer in services.issuers.asked(connection):
-        told = _active(issuer, issuer.introspect(text), now) if issuer.introspect is not None else None
+def _recognised(services: Services, text: str, connection: str, now: float) -> Known | Rejected:
+    """What a token is, found out anew."""
+    named = token.issuer_of(text) if token.looks_like_jwt(text) else ""
+    issuer = services.issuers.named(named, connection) if named else None
+    if issuer is not None and issuer.keys is not None:
+        expected = token.Expected(issuer.url, issuer.audiences, issuer.algorithms, issuer.types, issuer.leeway)
+        claims = token.verify(text, issuer.keys(token.key_id(text)), expected, now)
+        expires = token.moment(claims, "exp") or now
+        return _of_claims(services, issuer, claims, min(now + _REMEMBERED, expires + issuer.leeway))
+    return _introspected(services, text, services.issuers.asked(connection, named), now)
+
+
+def _introspected(services: Services, text: str, asked: tuple[Issuer, ...], now: float) -> Known | Rejected:
+    """What the issuers that are asked about tokens say of one; raises EhrUnavailable where one of them says nothing.
+
+    A JWT that names its issuer is shown to nobody else.
+    """
+    silent: EhrUnavailable | None = None
+    for issuer in asked:
+        try:
+            said = issuer.introspect(text) if issuer.introspect is not None else {}
+        except EhrUnavailable as error:
+            silent = error
+            continue
+        told = _active(issuer, said, now)
         if told is not None:
-            return _of_claims(services, issuer, told, now + _INTROSPECTED)
-    raise InvalidToken("No issuer whose tokens are taken here issued it.")
+            expires = token.moment(told, "exp")
+            until = now + issuer.relied_on
+            return _of_claims(services, issuer, told, until if expires is None else min(until, expires))
+    if silent is not None:
+        raise silent
+    unaccepted = InvalidToken(_INACTIVE)
+    if not asked:
+        raise unaccepted
+    return Rejected(unaccepted, now + _REJECTED)
 
 
 def _active(issuer: Issuer, claims: Mapping[str, Any], now: float) -> Mapping[str, Any] | None:
-    """What an issuer says of a token that is active, for us and not expired (RFC 7662 section 2.2)."""
+    """What an issuer says of a token that is active, for us and in its time (RFC 7662 section 2.2)."""
     if claims.get("active") is not True or claims.get("iss", issuer.url) != issuer.url:
         return None
     audience = claims.get("aud")
     named = audience if isinstance(audience, list) else [audience]
+    if audience is None and _client(claims) not in issuer.clients:
+        return None
     if audience is not None and not any(item in issuer.audiences for item in named if isinstance(item, str)):
         return None
-    expires = token.moment(claims, "exp")
+    expires, begins = token.moment(claims, "exp"), token.moment(claims, "nbf")
+    if begins is not None and begins > now + issuer.leeway:
+        return None
     return None if expires is not None and now >= expires + issuer.leeway else claims
 
 
 def _of_claims(services: Services, issuer: Issuer, claims: Mapping[str, Any], until: float) -> Known:
-    expires = token.moment(claims, "exp")
-    client = _text(claims, "client_id") or _text(claims, "azp")
+    client = _client(claims)
     if not client:
         raise InvalidToken("It does not say which client it was issued to.")
+    if issuer.clients and client not in issuer.clients:
+        raise InvalidToken("It was issued to a client that may not come in here.")
     grant = Grant(
-        client=client,
+        client=issuer.called(client),
         scopes=scopes.parse(_text(claims, "scope") or " ".join(_list(claims, "scp"))),
         issuer=issuer.url,
         subject=_text(claims, "sub"),
-        id=_text(claims, "gid"),
-        expires=expires or until,
+        # Grants are ours; what others call so says nothing about them.
+        id=_text(claims, "gid") if issuer.own else "",
+        expires=token.moment(claims, "exp") or until,
     )
+    named = _text(claims, "patient")
     with services.database.read() as tx:
         grant = replace(
             grant,
             user=_user(services, tx, issuer, _text(claims, "fhirUser")),
-            patient=_ours(tx, issuer, "Patient", _text(claims, "patient")),
+            patient=_ours(tx, issuer, "Patient", named),
             encounter=_ours(tx, issuer, "Encounter", _text(claims, "encounter")),
         )
-        grant = replace(grant, user_patient=_own_patient(tx, issuer.connection, grant.user))
-    ends = until if expires is None else min(until, expires + issuer.leeway)
-    return Known(of_grant(grant), grant.id, _text(claims, "jti"), ends)
+        grant = replace(
+            grant,
+            user_patient=_own_patient(tx, issuer.connection, grant.user),
+            stranger=bool(named) and not grant.patient,
+        )
+    return Known(of_grant(grant), grant.id, _text(claims, "jti"), until)
 
 
 def _user(services: Services, tx: Transaction, issuer: Issuer, text: str) -> str:
@@ -139,6 +175,10 @@ def _own_patient(tx: Transaction, connection: str, user: str) -> str:
         target is not None and target.type == "Patient" and not target.server and resource.get("active") is not False
     )
     return target.id if target is not None and known else ""
+
+
+def _client(claims: Mapping[str, Any]) -> str:
+    return _text(claims, "client_id") or _text(claims, "azp")
 
 
 def _text(claims: Mapping[str, Any], name: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from fhirplan.access.actor import Actor
 from fhirplan.access.token import ACCESS_TOKEN, Key
+from fhirplan.errors import InvalidToken
 
 MOST_REMEMBERED: Final = 10_000
 Keys = Callable[[str], Sequence[Key]]
@@ -24,8 +25,10 @@ class Issuer:
     """One issuer of access tokens, for one ``connection``.
 
     ``audiences`` are what its tokens may be for. ``keys`` verify its JWTs and ``introspect`` asks it about its other
-    tokens; None where that is not done. ``own`` tells that it names people and patients by our ids; else they are
-    those of the EHR at ``ehr_url``, and are looked up.
+    tokens; None where that is not done. What it says of these is relied on for ``relied_on`` seconds. ``own`` tells
+    that it names people and patients by our ids; else they are those of the EHR at ``ehr_url``, and are looked up.
+    ``clients`` are whose tokens are taken, empty for any; a token that does not say for whom it is, is taken from
+    these alone.
     """
 
     url: str
@@ -38,6 +41,12 @@ class Issuer:
     own: bool = False
     ehr_url: str = ""
     leeway: int = 60
+    clients: frozenset[str] = frozenset()
+    relied_on: float = 30.0
+
+    def called(self, client: str) -> str:
+        """What a client of its is called here: others than our own bear its url, so that none passes for one of ours."""
+        return client if self.own else f"{client}@{self.url}"
 
 
 def never_revoked(_gid: str, _jti: str) -> bool:
@@ -59,9 +68,13 @@ class Issuers:
                 return item
         return None
 
-    def asked(self, connection: str) -> tuple[Issuer, ...]:
-        """The issuers that are asked about opaque tokens on a connection."""
-        return tuple(item for item in self.all if item.connection == connection and item.introspect is not None)
+    def asked(self, connection: str, url: str = "") -> tuple[Issuer, ...]:
+        """The issuers that are asked about tokens on a connection: all, or the one whose ``url`` a token names."""
+        return tuple(
+            item
+            for item in self.all
+            if item.connection == connection and item.introspect is not None and url in ("", item.url)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,21 +87,29 @@ class Known:
     until: float
 
 
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A token that its issuer called inactive: the error, and until when this is remembered."""
+
+    error: InvalidToken
+    until: float
+
+
 class Recognised:
-    """The actors of tokens that were verified, by the tokens' hashes; the oldest go when there are too many."""
+    """What was found out of tokens, by their hashes; the oldest go when there are too many."""
 
     def __init__(self, most: int = MOST_REMEMBERED) -> None:
-        self._known: dict[bytes, Known] = {}
+        self._known: dict[bytes, Known | Rejected] = {}
         self._most = most
         self._lock = threading.Lock()
 
-    def get(self, key: bytes, now: float) -> Known | None:
+    def get(self, key: bytes, now: float) -> Known | Rejected | None:
         """What is remembered of a token, unless its time is over."""
         found = self._known.get(key)
         return found if found is not None and now < found.until else None
 
-    def put(self, key: bytes, known: Known) -> None:
-        """Remembers the actor of a token."""
+    def put(self, key: bytes, known: Known | Rejected) -> None:
+        """Remembers what was found out of a token."""
         with self._lock:
             if len(self._known) >= self._most:
                 for old in list(self._known)[: max(1, self._most // 10)]:

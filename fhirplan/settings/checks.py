@@ -18,6 +18,9 @@ LOOPBACK_HOSTS: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 SHORTEST_SECRET: Final = 16
 # SMART App Launch 2.2.0, Obtain access token: "Access tokens SHOULD have a valid lifetime no greater than one hour".
 LONGEST_TOKEN_SECONDS: Final = 3600
+MOST_LEEWAY_SECONDS: Final = 300
+TOKEN_ALGORITHMS: Final = ("RS256", "RS384", "ES384")
+TOKEN_TYPES: Final = ("at+jwt", "JWT", "none")
 
 
 def wrong(settings: Settings) -> list[str]:
@@ -113,6 +116,11 @@ def _needed(connection: Connection) -> Iterator[str]:
         ("ehr_auth", "backend-services", "ehr_private_key"),
         ("launch_auth", "client-secret-basic", "launch_client_secret"),
         ("launch_auth", "private-key-jwt", "ehr_private_key"),
+        ("token_introspection_auth", "private-key-jwt", "ehr_client_id"),
+        ("token_introspection_auth", "private-key-jwt", "ehr_private_key"),
+        ("token_introspection_auth", "client-secret-basic", "launch_client_id"),
+        ("token_introspection_auth", "client-secret-basic", "launch_client_secret"),
+        ("token_introspection_auth", "bearer", "ehr_token"),
     ):
         if getattr(connection, choice) == chosen and not getattr(connection, key):
             yield f"{key}: {choice} is {chosen}, so this is needed."
@@ -136,6 +144,29 @@ def _launch_frame_ancestors(connection: Connection) -> Iterator[str]:
         parts = urlsplit(item)
         if parts.path.strip("/") or parts.query or "*" in item:
             yield f"launch_frame_ancestors: {item!r} is no origin such as https://ehr.example.org."
+
+
+def _token_issuers(connection: Connection) -> Iterator[str]:
+    for line in connection.token_issuers:
+        issuer, equals, address = line.partition("=")
+        yield from _insecure("token_issuers", (issuer.strip(), *([address.strip()] if equals else [])))
+
+
+def _token_introspection(connection: Connection) -> Iterator[str]:
+    for line in connection.token_introspection:
+        yield from _insecure("token_introspection", (part.strip() for part in line.partition("=")[::2]))
+
+
+def _token_forms(connection: Connection) -> Iterator[str]:
+    for key, known in (("token_algorithms", TOKEN_ALGORITHMS), ("token_types", TOKEN_TYPES)):
+        listed = getattr(connection, key)
+        if not listed or not set(listed) <= set(known):
+            yield f"{key}: {', '.join(listed) or 'nothing'}. Accepted: {', '.join(known)}."
+
+
+def _token_leeway(connection: Connection) -> Iterator[str]:
+    if connection.token_leeway > MOST_LEEWAY_SECONDS:
+        yield f"token_leeway: {connection.token_leeway} is more than {MOST_LEEWAY_SECONDS} seconds."
 
 
 def _no_url(key: str, given: str) -> Iterator[str]:
@@ -169,4 +200,8 @@ CHECKS_OF_CONNECTION: Final[tuple[Callable[[Connection], Iterator[str]], ...]] =
     _ehr_notify_secret,
     _launch_issuers,
     _launch_frame_ancestors,
+    _token_issuers,
+    _token_introspection,
+    _token_forms,
+    _token_leeway,
 )

@@ -102,6 +102,52 @@ class Connection:
         "who may call our CDS Hooks services for this EHR: the issuer of its JWTs and where its keys are published",
         accepted="ISSUER=JWKS_URL, comma separated",
     )
+    token_issuers: tuple[str, ...] = setting(
+        (),
+        "authorization servers of this EHR whose JWT access tokens our FHIR API takes, each with where its keys are; "
+        "without that address they are found by its own description (.well-known/openid-configuration)",
+        accepted="ISSUER or ISSUER=JWKS_URL, comma separated",
+    )
+    token_introspection: tuple[str, ...] = setting(
+        (),
+        "authorization servers of this EHR that are asked about its other access tokens (RFC 7662), and where",
+        accepted="ISSUER=URL, comma separated",
+    )
+    token_introspection_auth: str = setting(
+        "none",
+        "how we prove there who we are; private-key-jwt: ehr_client_id and ehr_private_key; client-secret-basic: "
+        "launch_client_id and launch_client_secret; bearer: ehr_token",
+        one_of=("none", "private-key-jwt", "client-secret-basic", "bearer"),
+    )
+    token_audiences: tuple[str, ...] = setting(
+        (),
+        "what the EHR's access tokens must be for (aud) to be taken here; empty: the FHIR base of this connection",
+        accepted="URLs, comma separated",
+    )
+    token_clients: tuple[str, ...] = setting(
+        (),
+        "client ids whose EHR access tokens are taken; empty: any, but none that does not say for whom it is",
+        accepted="client ids, comma separated",
+    )
+    token_algorithms: tuple[str, ...] = setting(
+        ("RS384", "ES384"),
+        "what the EHR's JWT access tokens may be signed with",
+        accepted="some of RS256, RS384, ES384; comma separated",
+    )
+    token_types: tuple[str, ...] = setting(
+        ("at+jwt",),
+        "what the typ of the EHR's JWT access tokens may be; JWT and none are for servers older than RFC 9068",
+        accepted="some of at+jwt, JWT, none; comma separated",
+    )
+    token_leeway: int = setting(
+        60, "seconds by which the clock of the EHR's authorization server may differ from ours, at most 300", minimum=0
+    )
+    token_check_seconds: float = setting(
+        30.0,
+        "seconds for which the answer about an EHR's access token is relied on, and never past the token's end; until "
+        "then a token that was revoked there still counts here",
+        minimum=0.0,
+    )
     write_mode: str = setting(
         "behind",
         "behind: a write is answered at once and pushed by the worker; through: the request waits for the EHR's answer",

@@ -4,6 +4,7 @@ import itertools
 import json
 import shutil
 import time
+from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
@@ -31,20 +32,24 @@ def empty_database(tmp_path_factory):
     return path
 
 
-@pytest.fixture
-def configured(tmp_path, empty_database):
-    """Makes a server with the given settings; each has a database of its own."""
+@contextmanager
+def servers(folder, empty_database):
+    """Makes servers with the given settings; each has a database of its own.
+
+    With ``others`` it takes the tokens of the issuers in the settings besides the test's own.
+    """
     numbers = itertools.count()
     opened = []
 
-    def make(**given):
-        path = tmp_path / f"{next(numbers)}.db"
+    def make(*, others=False, **given):
+        path = folder / f"{next(numbers)}.db"
         shutil.copy(empty_database, path)
         chosen = {"auth": "smart", "validation": "base", "database_url": f"sqlite:///{path}", **given}
         services = assembly.build(settings.load({}, **chosen))
         revoked = set()
         own = Issuer(AUTH, "default", frozenset({BASE}), keys=lambda _kid: PUBLIC, own=True)
-        issuers = Issuers((own,), lambda gid, jti: bool({gid, jti} & revoked - {""}))
+        listed = (own, *(item for item in services.issuers.all if others and not item.own))
+        issuers = Issuers(listed, lambda gid, jti: bool({gid, jti} & revoked - {""}))
         services = replace(services, issuers=issuers)
         opened.append(services.database)
         return Guarded(services, revoked)
@@ -52,6 +57,12 @@ def configured(tmp_path, empty_database):
     yield make
     for database in opened:
         database.close()
+
+
+@pytest.fixture
+def configured(tmp_path, empty_database):
+    with servers(tmp_path, empty_database) as make:
+        yield make
 
 
 @pytest.fixture
