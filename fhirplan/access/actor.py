@@ -18,7 +18,8 @@ class Grant:
     ``patient`` and ``encounter`` are ids of the launch context. ``user_patient`` is the patient whose record ``user``
     may see as a person: themself, or whom they are related to; "" for a professional. ``id`` names the grant, by
     which it is revoked; ``expires`` is in seconds since 1970. ``stranger`` tells that its issuer named a patient who is
-    not known here, so that there is none.
+    not known here, so that there is none. ``administrator`` tells that the settings name who stands behind it, or its
+    client, as one.
     """
 
     client: str
@@ -32,6 +33,7 @@ class Grant:
     id: str = ""
     expires: float = 0
     stranger: bool = False
+    administrator: bool = False
 
     @cached_property
     def key(self) -> str:

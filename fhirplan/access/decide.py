@@ -49,6 +49,8 @@ NEEDS: Final[Mapping[str, str]] = MappingProxyType(
 # write; $validate shows nothing that is stored.
 _ANY_SCOPE: Final = frozenset({"bundle", "apply", "extract"})
 _ANY_LETTER: Final = frozenset({"validate"})
+# They tell of what their caller may not see, so that no scope opens them.
+_ADMINISTRATORS: Final = frozenset({"explain", "access-explain"})
 # Over the types that the scopes say may be searched, where none is named.
 _SEVERAL_TYPES: Final = frozenset({"history-system", "search-system", "search-compartment"})
 _PROFESSIONALS: Final = frozenset({"Practitioner", "PractitionerRole"})
@@ -76,6 +78,10 @@ def decide(actor: Actor | None, kind: str, type_: str, auth: str) -> None:
             "/fhir/.well-known/smart-configuration says where to get one; on your own machine, FHIRPLAN_AUTH=open "
             "lets you try it without."
         )
+    if kind in _ADMINISTRATORS:
+        if actor.grant.administrator:
+            return
+        raise NotPermitted("Only those whom the setting administrators names may ask for this; no scope opens it.")
     scopes = actor.grant.scopes
     if kind in _ANY_SCOPE and scopes.resources:
         return

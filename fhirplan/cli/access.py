@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TextIO
+from typing import BinaryIO, TextIO
 
 import click
 
 from fhirplan import assembly, settings
-from fhirplan.interactions.access_explained import access_explained
+from fhirplan.interactions.access_explained import Request, access_explained
+from fhirplan.interactions.explaining_access import METHODS
+from fhirplan.interactions.perform import READS
 
 
 @click.group()
@@ -17,14 +19,16 @@ def command() -> None:
 
 @command.command()
 @click.option("--token", type=click.File(), help="A file with the access token, - for standard input; else none.")
-@click.argument("method", type=click.Choice(["GET", "POST", "PUT", "PATCH", "DELETE"]))
+@click.option("--body", type=click.File("rb"), help="A file with the batch or transaction that the request sends.")
+@click.argument("method", type=click.Choice(METHODS))
 @click.argument("url")
-def explain(token: TextIO | None, method: str, url: str) -> None:
-    """Say of one request which rule allows or hides what. Example: explain --token - GET /fhir/Goal/g1"""
+def explain(token: TextIO | None, body: BinaryIO | None, method: str, url: str) -> None:
+    """Say of one request which rule allows or hides what. Example: explain --token - GET /fhir/Goal?patient=p1"""
     services = assembly.build(settings.load())
     bearer = f"Bearer {token.read().strip()}" if token is not None else ""
     try:
-        for line in access_explained(services, bearer, method, url):
+        request = Request(method, url, bearer, body.read() if body is not None else b"")
+        for line in access_explained(services, request, READS):
             click.echo(line)
     finally:
         services.database.close()

@@ -55,6 +55,7 @@ _DEFINITIONS: Final[Mapping[str, Kind]] = {"GET": "definition-search", "HEAD": "
 _DEFINITION: Final[Mapping[str, Kind]] = {"GET": "definition-read", "HEAD": "definition-read"}
 _EVENTS: Final[Mapping[str, Kind]] = {"GET": "audit-search", "HEAD": "audit-search"}
 _EVENT: Final[Mapping[str, Kind]] = {"GET": "audit-read", "HEAD": "audit-read"}
+_ACCESS: Final[Mapping[str, Kind]] = {"POST": "access-explain"}
 _OPENAPI: Final[Mapping[str, Kind]] = {"GET": "openapi", "HEAD": "openapi"}
 
 
@@ -78,6 +79,8 @@ def address(method: str, path: str) -> Address:
         return Address(_chosen(method, _SYSTEM_FORM, path))
     if parts == ["_history"]:
         return Address(_chosen(method, _SYSTEM_HISTORY, path))
+    if parts == ["$explain"]:
+        return Address(_chosen(method, _ACCESS, path))
     if parts == ["openapi.json"]:
         return Address(_chosen(method, _OPENAPI, path))
     if parts[0] in SHIPPED and parts[-1].startswith("$") and len(parts) in (2, 3):

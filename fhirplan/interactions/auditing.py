@@ -55,11 +55,16 @@ def note(services: Services, asked: Interaction, reply: Reply) -> None:
             patient=_patient(asked),
             address=asked.address,
             kind=asked.kind,
-            query=urlencode(asked.parameters)[:_LONGEST] if asked.parameters else "",
+            query=_query(asked),
             client=grant.client if grant else "",
             grant=grant.id if grant else "",
         )
     )
+
+
+def _query(asked: Interaction) -> str:
+    """The query as it is kept; none where somebody may have put a token into it by mistake."""
+    return urlencode(asked.parameters)[:_LONGEST] if asked.parameters and asked.kind != "access-explain" else ""
 
 
 def _action(kind: str) -> Action:

@@ -133,6 +133,7 @@ def _of_claims(services: Services, issuer: Issuer, claims: Mapping[str, Any], un
             grant,
             user_patient=_own_patient(tx, issuer.connection, grant.user),
             stranger=bool(named) and not grant.patient,
+            administrator=bool({f"client {grant.client}", grant.user} & set(services.settings.administrators)),
         )
     return Known(of_grant(grant), grant.id, _text(claims, "jti"), until)
 

@@ -150,6 +150,7 @@ def _rest(known: _Facts) -> dict[str, Any]:
             },
         ],
         "interaction": [{"code": code} for code in OF_THE_SYSTEM],
+        "operation": [_claimed(item) for item in OPERATIONS.values() if item.at_system],
         "searchParam": [
             {"name": name, "type": "special", "documentation": said} for name, said in sorted(MOST_USED.items())
         ],

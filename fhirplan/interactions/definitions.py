@@ -70,8 +70,9 @@ def _operation(item: Operation) -> dict[str, Any]:
     }
     if item.standard:
         made["base"] = item.url
-    made["resource"] = list(item.types) or sorted(CATALOG)
-    made.update({"system": False, "type": item.at_type, "instance": item.at_instance})
+    if not item.at_system:
+        made["resource"] = list(item.types) or sorted(CATALOG)
+    made.update({"system": item.at_system, "type": item.at_type, "instance": item.at_instance})
     made["parameter"] = [*(_input(one) for one in item.inputs), _output(item)]
     return made
 

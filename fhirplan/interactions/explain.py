@@ -12,6 +12,7 @@ from fhirplan.fhir.codec import Resource, dumps
 from fhirplan.fhir.reference import parse
 from fhirplan.interactions.search import parsed_query
 from fhirplan.interactions.services import Services
+from fhirplan.interactions.sight import sight
 from fhirplan.interactions.values import Interaction, Reply
 from fhirplan.search import match, wording
 from fhirplan.search.criteria import Chain, Condition, Criterion, Every, Has, Missing, Negation, Some, TokenValue
@@ -42,18 +43,20 @@ def explain(services: Services, tx: Transaction, interaction: Interaction) -> Re
     told = [_part("query", _understood(query))]
     told += [_text("plan", step) for step in steps_of(tx, interaction.connection, query)]
     if named:
-        told.append(_part("match", _matched(tx, interaction, query, _resource(tx, interaction, named))))
+        told.append(_part("match", _matched(tx, interaction, query, _resource(services, tx, interaction, named))))
     return Reply(200, dumps({"resourceType": "Parameters", "parameter": told}))
 
 
-def _resource(tx: Transaction, interaction: Interaction, named: Sequence[str]) -> Version:
+def _resource(services: Services, tx: Transaction, interaction: Interaction, named: Sequence[str]) -> Version:
+    """The resource that is named, which an administrator sees as their token lets them."""
     found = parse(named[0])
     if len(named) > 1 or found is None or not found.id or found.type != interaction.type:
         raise MalformedRequest(
             f"resource is one {interaction.type}, such as {interaction.type}/a1.", expression=f"http.{RESOURCE}"
         )
     version = current(tx, interaction.connection, found.type, found.id)
-    if version is None or version.deleted:
+    eyes = sight(services, tx, interaction, "r")
+    if version is None or version.deleted or (eyes is not None and not eyes.sees(version)):
         raise NotFound(f"There is no {found.type}/{found.id} here, so no search finds it.")
     return version
 

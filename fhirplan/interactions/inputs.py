@@ -12,7 +12,7 @@ from fhirplan.interactions.services import Services
 from fhirplan.interactions.values import Interaction, Parameters
 
 # Inputs that are resources; who takes one reads it from ``parameters``.
-_RESOURCES: Final = frozenset({"planDefinition"})
+_RESOURCES: Final = frozenset({"planDefinition", "bundle"})
 
 
 def inputs(services: Services, interaction: Interaction, *more: str) -> Parameters:

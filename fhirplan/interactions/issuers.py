@@ -45,7 +45,7 @@ class Issuer:
     relied_on: float = 30.0
 
     def called(self, client: str) -> str:
-        """What a client of its is called here: others than our own bear its url, so that none passes for one of ours."""
+        """What a client is called here: others than our own bear its url, so that none passes for one of ours."""
         return client if self.own else f"{client}@{self.url}"
 
 

@@ -35,6 +35,7 @@ def _described(base: str) -> bytes:
             "get": _call("search-system", "Search several types", _named(("_type", "_id", "_lastUpdated", "_count"))),
             "post": _call("bundle", "Carry out a transaction or a batch", body="Bundle"),
         },
+        "/$explain": {"post": _call("access-explain", OPERATIONS["access-explain"].title, body="Parameters")},
         "/_history": {"get": _call("history-system", "All versions, newest first", _named(_HISTORY))},
     }
     for type_ in TYPES:

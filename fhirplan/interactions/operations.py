@@ -28,6 +28,7 @@ class Input:
 class Operation:
     """One operation (R4 section 3.2.0). ``types`` are those it is for, empty for every type.
 
+    ``at_system`` tells that it is for no type, but called at the base.
     ``methods`` are the HTTP methods it is called by. ``output`` is the type of what it gives.
     """
 
@@ -39,6 +40,7 @@ class Operation:
     types: tuple[str, ...] = ()
     at_type: bool = False
     at_instance: bool = True
+    at_system: bool = False
     changes: bool = False
     inputs: tuple[Input, ...] = ()
     standard: str = ""
@@ -51,11 +53,11 @@ class Operation:
     @property
     def id(self) -> str:
         """The id of its OperationDefinition here."""
-        return f"{self.types[0] if self.types else 'Resource'}-{name(self)}"
+        return f"{'System' if self.at_system else self.types[0] if self.types else 'Resource'}-{name(self)}"
 
     def serves(self, type_: str) -> bool:
         """Whether it is there for resources of a type."""
-        return not self.types or type_ in self.types
+        return not self.at_system and (not self.types or type_ in self.types)
 
 
 _PAGE: Final = (
@@ -149,12 +151,29 @@ _ALL: Final = (
         "Explain a search",
         "How a search of the type was understood, how the database reads its page, and, where resource names one, why "
         "that resource is or is not found. Besides resource it takes the parameters of the search, in the query or as "
-        "a form. For whoever operates this server: no SMART scope opens it.",
+        "a form. For administrators (the setting of that name): no SMART scope opens it.",
         _READ,
         "Parameters",
         at_type=True,
         at_instance=False,
         inputs=(Input("resource", "string", "a resource of the type, such as Goal/g1"),),
+    ),
+    Operation(
+        "access-explain",
+        "Explain who sees what",
+        "Which rule allows or hides what of a request, as it would be answered to whoever has a token: scopes, the "
+        "patient's record, consents and labels, of each resource that it could show. Nothing is carried out. For "
+        "administrators (the setting of that name): no SMART scope opens it.",
+        ("POST",),
+        "Parameters",
+        at_instance=False,
+        at_system=True,
+        inputs=(
+            Input("url", "uri", "the request's address, such as /fhir/Goal?patient=p1", needed=True),
+            Input("method", "code", "its HTTP method; GET where there is none"),
+            Input("token", "string", "the access token that it is made with; without one, it is made by nobody"),
+            Input("bundle", "Bundle", "the batch or transaction that it sends"),
+        ),
     ),
     Operation(
         "meta",
@@ -230,7 +249,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = MappingProxyType({item.code: item f
 
 def name(operation: Operation) -> str:
     """What stands after the ``$`` in its address."""
-    return "everything" if operation.code == "plan-everything" else operation.code
+    return {"plan-everything": "everything", "access-explain": "explain"}.get(operation.code, operation.code)
 
 
 def found(name_: str, type_: str, *, instance: bool) -> Operation | None:

@@ -29,6 +29,7 @@ _NAMES = {
     "validate": "$validate",
     "plan-everything": "$everything",
     **{kind: f"${kind}" for kind in ("everything", "as-of", "explain", "meta", "meta-add", "meta-delete")},
+    "access-explain": "$explain",
     "audit-read": "a read",
     "audit-search": "a search for AuditEvents",
     "definition-read": "a read",

@@ -22,6 +22,7 @@ from fhirplan.interactions.definitions import definition_read, definition_search
 from fhirplan.interactions.delete import delete
 from fhirplan.interactions.everything import patient_everything, plan_everything
 from fhirplan.interactions.explain import explain
+from fhirplan.interactions.explaining_access import explain_access
 from fhirplan.interactions.history import history_instance, history_system, history_type
 from fhirplan.interactions.meta import meta, meta_add, meta_delete
 from fhirplan.interactions.openapi import openapi
@@ -61,6 +62,7 @@ OTHERS: Final[dict[str, Callable[[Services, Interaction], Reply]]] = {
     "meta-add": meta_add,
     "meta-delete": meta_delete,
     "break-glass": break_glass,
+    "access-explain": lambda services, interaction: explain_access(services, interaction, READS),
     "apply": lambda services, interaction: apply_template(services, interaction, READS),
     "extract": lambda services, interaction: extract(services, interaction, READS),
     "definition-read": definition_read,

@@ -30,6 +30,7 @@ Kind = Literal[
     "plan-everything",
     "as-of",
     "explain",
+    "access-explain",
     "meta",
     "meta-add",
     "meta-delete",

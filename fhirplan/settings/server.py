@@ -52,6 +52,12 @@ class Settings:
         "which organization a client acts for, as consents here name it",
         accepted="CLIENT=Organization/ID, comma separated",
     )
+    administrators: tuple[str, ...] = setting(
+        (),
+        "who may ask $explain with an access token, which tells of what others may see; a person counts in each app "
+        "that they use",
+        accepted="such as Practitioner/x or client NAME; comma separated",
+    )
     break_glass_minutes: int = setting(
         60, "minutes for which an emergency that a professional declares lasts; 0: none can be declared", minimum=0
     )

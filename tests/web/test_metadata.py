@@ -161,7 +161,7 @@ def _called(api, type_, name, resource):
     [definition] = [
         entry["resource"]
         for entry in definitions
-        if entry["resource"]["code"] == name and type_ in entry["resource"]["resource"]
+        if entry["resource"]["code"] == name and type_ in entry["resource"].get("resource", ())
     ]
     body = BODIES.get(name, resource)
     if not definition["instance"]:
