@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from fhirplan.chart import contacts, goals, header, needs, people, tasks, team, transition, urgent
 from fhirplan.chart.chips import SYNC, Chip
@@ -31,80 +32,143 @@ class Finding:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class CarePlanPage:
-    """All that the templates show; ``missing`` says in words what the plan names and is not here."""
+    """All that the templates show of a patient and a plan, each part made when a page first asks for it.
 
-    header: Header
-    plan: Plan | None
-    urgent: Urgent
-    overall: str
-    overall_tone: str
-    alerts: tuple[AlertLine, ...]
-    now: tuple[TaskRow, ...]
-    planned: tuple[TaskRow, ...]
-    done: tuple[TaskRow, ...]
-    goals: tuple[GoalRow, ...]
-    team: tuple[Member, ...]
-    lead: Member | None
-    needs: tuple[Need, ...]
-    clock: Clock | None
-    transition: Transition | None
-    findings: tuple[Finding, ...]
-    missing: tuple[str, ...]
-    other_plans: tuple[Plan, ...]
-    sync: Chip
-    behind: int
-    open_count: str
-    as_of: str
-    ready_to_close: bool
-    unlinked: tuple[TaskRow, ...] = ()
+    ``missing`` says in words what the plan names and is not here.
+    """
+
+    patient: Resource
+    world: World
+    chosen: Resource | None
+
+    @cached_property
+    def state(self) -> PlanState | None:
+        """The coordination state of the plan."""
+        return self.world.state_of(self.chosen) if self.chosen else None
+
+    @cached_property
+    def all_tasks(self) -> tuple[TaskRow, ...]:
+        """Every row of a task, the open ones first, then the planned ones."""
+        found = self.state.tasks if self.state else self.world.of("Task")
+        states = {item.task["id"]: item.state for item in self.state.work} if self.state else {}
+        rows = tasks.rows([item for item in found if due.is_work(item)], self.world, states)
+        return tuple(sorted(rows, key=lambda row: 0 if row.open else 1 if row.planned else 2))
+
+    @cached_property
+    def now(self) -> tuple[TaskRow, ...]:
+        """The open tasks."""
+        return tuple(row for row in self.all_tasks if row.open)
+
+    @cached_property
+    def planned(self) -> tuple[TaskRow, ...]:
+        """The tasks that are only planned."""
+        return tuple(row for row in self.all_tasks if row.planned)
+
+    @cached_property
+    def done(self) -> tuple[TaskRow, ...]:
+        """The tasks that have ended."""
+        return tuple(row for row in self.all_tasks if not row.open and not row.planned)
+
+    @cached_property
+    def header(self) -> Header:
+        """Who the patient is."""
+        return header.header(self.patient, self.world)
+
+    @cached_property
+    def plan(self) -> Plan | None:
+        """The plan itself."""
+        return header.plan(self.chosen, self.world) if self.chosen else None
+
+    @cached_property
+    def other_plans(self) -> tuple[Plan, ...]:
+        """The patient's other plans."""
+        return header.others(self.chosen, self.world)
+
+    @cached_property
+    def urgent(self) -> Urgent:
+        """What to do first."""
+        return urgent.urgent(self.now, self.world)
+
+    @cached_property
+    def overall(self) -> str:
+        """How the plan stands, in words."""
+        return urgent.overall(self.state, self.world)[0] if self.state else ""
+
+    @cached_property
+    def alerts(self) -> tuple[AlertLine, ...]:
+        """The flags that stand."""
+        return urgent.alerts(self.world)
+
+    @cached_property
+    def goals(self) -> tuple[GoalRow, ...]:
+        """The goals of the plan."""
+        return goals.goals(self.chosen, self.world)
+
+    @cached_property
+    def team(self) -> tuple[Member, ...]:
+        """Who cares for the patient."""
+        return team.team(self.chosen, self.world)
+
+    @cached_property
+    def needs(self) -> tuple[Need, ...]:
+        """Needs, barriers and strengths."""
+        return needs.needs(self.chosen, self.world)
+
+    @cached_property
+    def clock(self) -> Clock | None:
+        """When the patient was last spoken to, and is to be next."""
+        return contacts.clock(self.state, self.world) if self.state else None
+
+    @cached_property
+    def transition(self) -> Transition | None:
+        """How far a change of setting has come."""
+        return transition.transition(self.state, self.world) if self.state else None
+
+    @cached_property
+    def findings(self) -> tuple[Finding, ...]:
+        """What the checks found in the EHR's copies."""
+        return _findings(self.world)
+
+    @cached_property
+    def missing(self) -> tuple[str, ...]:
+        """What the plan names and is not here."""
+        return _missing(self.chosen, self.world)
+
+    @cached_property
+    def sync(self) -> Chip:
+        """Whether the EHR has what we have."""
+        return _overall_sync(self._standings, self.world)
+
+    @cached_property
+    def _standings(self) -> list[Chip]:
+        shown = [row.sync for row in self.all_tasks] + [row.sync for row in self.goals]
+        return [item for item in (*shown, self.plan.sync if self.plan else None) if item]
 
     @property
-    def all_tasks(self) -> tuple[TaskRow, ...]:
-        """Every row of a task, the open ones first."""
-        return (*self.now, *self.planned, *self.done)
+    def open_count(self) -> str:
+        """How many tasks are open, in words."""
+        return self.world.words("n.tasks", n=len(self.now))
+
+    @property
+    def as_of(self) -> str:
+        """The moment of the page, in words."""
+        words, now = self.world.words, self.world.now
+        return words("as_of", date=words.moment(now, now, self.world.zone))
+
+    @property
+    def ready_to_close(self) -> bool:
+        """Whether nothing is left to do in the plan."""
+        return bool(self.state and self.state.ready_to_close)
 
 
 def build(patient: Resource, world: World, plan_id: str = "") -> CarePlanPage:
     """The page of a patient; ``plan_id`` chooses a plan, else the active one that began last is shown."""
-    plan = chosen(world, plan_id)
-    found = due.tasks_of(plan["id"], list(world.known.values())) if plan else world.of("Task")
-    rows = tasks.rows([item for item in found if due.is_work(item)], world)
-    now = tuple(row for row in rows if row.open)
-    made: PlanState | None = world.state_of(plan) if plan else None
-    goal_rows = goals.goals(plan, world)
-    shown = [row.sync for row in rows] + [row.sync for row in goal_rows] + ([world.standing(plan)] if plan else [])
-    overall, tone = urgent.overall(made, world) if made else ("", "")
-    return CarePlanPage(
-        header=header.header(patient, world),
-        plan=header.plan(plan, world) if plan else None,
-        urgent=urgent.urgent(now, world),
-        overall=overall,
-        overall_tone=tone,
-        alerts=urgent.alerts(world),
-        now=now,
-        planned=tuple(row for row in rows if row.planned),
-        done=tuple(row for row in rows if not row.open and not row.planned),
-        goals=goal_rows,
-        team=team.team(plan, world),
-        lead=team.lead(plan, world),
-        needs=needs.needs(plan, world),
-        clock=contacts.clock(made, world) if made else None,
-        transition=transition.transition(made, world) if made else None,
-        findings=_findings(world),
-        missing=_missing(plan, world),
-        other_plans=header.others(plan, world),
-        sync=_overall_sync(shown, world),
-        behind=sum(item is not None and item.icon != SYNC["ok"][0] for item in shown),
-        open_count=world.words("n.tasks", n=len(now)),
-        as_of=world.words("as_of", date=world.words.moment(world.now, world.now, world.zone)),
-        ready_to_close=bool(made and made.ready_to_close),
-    )
+    return CarePlanPage(patient, world, chosen(world, plan_id))
 
 
-def _overall_sync(shown: list[Chip | None], world: World) -> Chip:
-    states = [item for item in shown if item]
+def _overall_sync(states: list[Chip], world: World) -> Chip:
     if not states:
         return Chip("note", "neutral", world.words("sync.none"))
     behind = [item for item in states if item.icon != SYNC["ok"][0]]

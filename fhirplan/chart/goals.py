@@ -10,7 +10,7 @@ from fhirplan.chart.chips import Chip
 from fhirplan.chart.plot import Plot, Reading
 from fhirplan.chart.world import World
 from fhirplan.coordination import due
-from fhirplan.coordination.elements import code, extension_targets, objects, target, targets
+from fhirplan.coordination.elements import code, concept_codes, extension_targets, objects, target, targets
 from fhirplan.coordination.progress import goal_due
 from fhirplan.coordination.vocabulary import GOAL_ACHIEVEMENT, GOAL_PRIORITY, PERTAINS_TO_GOAL
 from fhirplan.fhir.codec import Resource
@@ -87,8 +87,7 @@ def row(goal: Resource, world: World) -> GoalRow:
         barriers=tuple(_names(extension_targets(goal, _BARRIER), world)),
         tasks=tuple(
             people.name_of(task, world.known) or task["id"]
-            for task in world.of("Task")
-            if ref in extension_targets(task, PERTAINS_TO_GOAL)
+            for task in world.tasks_naming.get((PERTAINS_TO_GOAL, ref), ())
         ),
         quote=_own_words(goal),
         notes=tuple(str(item["text"]) for item in objects(goal.get("note")) if item.get("text") and not _is_own(item)),
@@ -134,16 +133,13 @@ def _target(goal: Resource, world: World) -> str:
     return words("goal.target", what="; ".join(text for text in said if text)) if any(said) else ""
 
 
-def _codes(concept: Any) -> set[tuple[str, str]]:
-    return {(str(item.get("system")), str(item.get("code"))) for item in objects((concept or {}).get("coding"))}
-
-
 def _readings(goal: Resource, world: World) -> list[Reading]:
     """The numeric observations of what a target measures, the oldest first."""
-    measures = {one for item in objects(goal.get("target")) for one in _codes(item.get("measure"))}
+    measures = {one for item in objects(goal.get("target")) for one in concept_codes(item.get("measure"))}
+    found = {item["id"]: item for one in measures for item in world.measured.get(one, ())}
     made = []
-    for item in world.of("Observation"):
-        if not measures & _codes(item.get("code")) or item.get("status") == "entered-in-error":
+    for item in found.values():
+        if item.get("status") == "entered-in-error":
             continue
         when = due.moment(item.get("effectiveDateTime") or item.get("effectiveInstant"), world.zone)
         value = item.get("valueQuantity")

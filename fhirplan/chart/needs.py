@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fhirplan.chart import people
 from fhirplan.chart.chips import Chip
 from fhirplan.chart.world import World
-from fhirplan.coordination.elements import child, codes, extension_targets, objects, targets, word
+from fhirplan.coordination.elements import child, codes, objects, targets, word
 from fhirplan.coordination.vocabulary import BLOCKED_BY, NEED_DOMAIN
 from fhirplan.fhir.codec import Resource
 
@@ -55,9 +55,7 @@ def _need(item: Resource, world: World) -> Need:
         type=_type(item),
         since=world.day(item.get("onsetDateTime") or item.get("recordedDate")),
         blocks=tuple(
-            people.name_of(task, world.known) or task["id"]
-            for task in world.of("Task")
-            if ref in extension_targets(task, BLOCKED_BY)
+            people.name_of(task, world.known) or task["id"] for task in world.tasks_naming.get((BLOCKED_BY, ref), ())
         ),
         notes=tuple(str(entry["text"]) for entry in objects(item.get("note")) if entry.get("text")),
         over=bool(clinical & _OVER),

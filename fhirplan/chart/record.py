@@ -96,9 +96,10 @@ def world(tx: Transaction, asked: Asked, whose: Resource) -> World:
         stored = patient_record.of_patient(tx, name, asked.patient, _OF_PATIENT, count=MOST_OF_A_TYPE)
     else:
         stored = patient_record.at(tx, name, asked.patient, _OF_PATIENT, asked.moment)
-    known = {f"{item.type}/{item.id}": _parsed(item.body) for item in stored if item.body is not None}
-    known[f"Patient/{asked.patient}"] = whose
-    _add_referred(tx, asked, known)
+    read = {f"{item.type}/{item.id}": _read(item.body) for item in stored if item.body is not None}
+    read[f"Patient/{asked.patient}"] = _Read(whose, _referred(whose))
+    _add_referred(tx, asked, read)
+    known = {ref: item.resource for ref, item in read.items()}
     current = asked.moment is None
     return World(
         known,
@@ -112,10 +113,19 @@ def world(tx: Transaction, asked: Asked, whose: Resource) -> World:
     )
 
 
-@lru_cache(maxsize=1024)
-def _parsed(body: bytes) -> Resource:
-    """A stored resource, parsed once for the pages that follow each other about a patient; nobody changes it."""
-    return resource_of(body)
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A stored resource and the resources of other types than a patient's own that it names."""
+
+    resource: Resource
+    refs: frozenset[str]
+
+
+@lru_cache(maxsize=2048)
+def _read(body: bytes) -> _Read:
+    """A stored resource, read once for the pages that follow each other about a patient; nobody changes it."""
+    resource = resource_of(body)
+    return _Read(resource, _referred(resource) if resource["resourceType"] in _NAMING else frozenset())
 
 
 def _standing(tx: Transaction, asked: Asked, known: dict[str, Resource]) -> dict[str, str]:
@@ -123,22 +133,21 @@ def _standing(tx: Transaction, asked: Asked, known: dict[str, Resource]) -> dict
     return {ref: found.get(ref, "here") for ref in known if ref.partition("/")[0] in SHOWN_STANDING}
 
 
-def _add_referred(tx: Transaction, asked: Asked, known: dict[str, Resource]) -> None:
-    waiting = [item for item in known.values() if item["resourceType"] in _NAMING]
+def _add_referred(tx: Transaction, asked: Asked, known: dict[str, _Read]) -> None:
+    waiting: Iterable[_Read] = list(known.values())
     for _ in range(2):  # a role leads to its person and organization, and no further
-        refs = sorted(_referred(waiting) - set(known))
+        refs = sorted(frozenset().union(*(item.refs for item in waiting)) - known.keys())
         loaded = {ref: made for ref in refs if (made := _load(tx, asked, ref))}
         known |= loaded
-        waiting = list(loaded.values())
+        waiting = loaded.values()
 
 
-def _referred(resources: Iterable[Resource]) -> set[str]:
-    """What these refer to, of the types that are not the patient's own and that pages name."""
+def _referred(resource: Resource) -> frozenset[str]:
+    """What a resource refers to, of the types that pages name."""
     texts: set[str] = set()
-    for resource in resources:
-        _gather(resource, texts)
+    _gather(resource, texts)
     parsed = (reference.parse(text) for text in texts)
-    return {target.local for target in parsed if target and not target.server and target.type not in _UNSHOWN}
+    return frozenset(item.local for item in parsed if item and not item.server and item.type not in _UNSHOWN)
 
 
 def _gather(value: Any, texts: set[str]) -> None:
@@ -153,13 +162,13 @@ def _gather(value: Any, texts: set[str]) -> None:
             texts.add(inside)
 
 
-def _load(tx: Transaction, asked: Asked, ref: str) -> Resource | None:
+def _load(tx: Transaction, asked: Asked, ref: str) -> _Read | None:
     type_, id_ = ref.split("/")
     if asked.moment is None:
         found = versions.current(tx, asked.connection.name, type_, id_)
     else:
         found = patient_record.then(tx, asked.connection.name, type_, id_, asked.moment)
-    return found.resource() if found and not found.deleted else None
+    return _read(found.body) if found and found.body is not None else None
 
 
 def patients(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final
 
 from fhirplan.chart import chips, people
 from fhirplan.chart.chips import Chip
+from fhirplan.chart.words import Words
 from fhirplan.chart.world import World
 from fhirplan.coordination import due
 from fhirplan.coordination.due import TaskState
@@ -64,9 +66,12 @@ class TaskRow:
     moves: tuple[Move, ...] = field(default=())
 
 
-def rows(tasks: Iterable[Resource], world: World) -> tuple[TaskRow, ...]:
-    """A row for each task, the most urgent first."""
-    pairs = [(item, due.task_state(item, world.known, world.now, world.zone)) for item in tasks]
+def rows(tasks: Iterable[Resource], world: World, states: Mapping[str, TaskState] | None = None) -> tuple[TaskRow, ...]:
+    """A row for each task, the most urgent first; ``states`` are those that are known already, by id."""
+    known = states or {}
+    pairs = [
+        (item, known.get(item["id"]) or due.task_state(item, world.known, world.now, world.zone)) for item in tasks
+    ]
     pairs.sort(key=lambda pair: _urgency(*pair))
     return tuple(row(task, state, world) for task, state in pairs)
 
@@ -115,7 +120,7 @@ def row(task: Resource, state: TaskState, world: World) -> TaskRow:
         restricted=people.restricted(task),
         grave=task.get("priority") in due.GRAVE,
         closed="" if state.open or state.planned else world.moment((task.get("executionPeriod") or {}).get("end")),
-        moves=moves(status, world),
+        moves=moves(status, world.words),
     )
 
 
@@ -128,11 +133,12 @@ def column(status: str, state: TaskState) -> str:
     return "wait" if state.blocked else "doing" if status == "in-progress" else "start"
 
 
-def moves(status: str, world: World) -> tuple[Move, ...]:
+@lru_cache(maxsize=64)
+def moves(status: str, words: Words) -> tuple[Move, ...]:
     """The moves out of a status that the state machine has, those without a warning first; none to a mistake."""
     steps = MACHINES["Task"].table.get(status, {})
     made = [
-        Move(to, world.words(_PLAIN[to]) if to in _PLAIN else world.words(f"do.{to}"), step == "w", to not in _PLAIN)
+        Move(to, words(_PLAIN[to]) if to in _PLAIN else words(f"do.{to}"), step == "w", to not in _PLAIN)
         for to, step in steps.items()
         if to not in ("entered-in-error", "draft", "requested")
     ]

@@ -13,7 +13,9 @@ from fhirplan.chart import chips
 from fhirplan.chart.chips import Chip
 from fhirplan.chart.words import Words
 from fhirplan.coordination import due, state
+from fhirplan.coordination.elements import concept_codes, extension_targets
 from fhirplan.coordination.state import PlanState
+from fhirplan.coordination.vocabulary import BLOCKED_BY, PERTAINS_TO_GOAL
 from fhirplan.coordination.world import MemoryWorld
 from fhirplan.errors import Issue
 from fhirplan.fhir.codec import Resource
@@ -47,6 +49,25 @@ class World:
         made: dict[str, list[Resource]] = {}
         for item in self.known.values():
             made.setdefault(item["resourceType"], []).append(item)
+        return made
+
+    @cached_property
+    def tasks_naming(self) -> Mapping[tuple[str, str], list[Resource]]:
+        """The tasks that name a resource in an extension, by the extension's url and ``Type/id``."""
+        made: dict[tuple[str, str], list[Resource]] = {}
+        for task in self.of("Task"):
+            for url in (BLOCKED_BY, PERTAINS_TO_GOAL):
+                for ref in dict.fromkeys(extension_targets(task, url)):
+                    made.setdefault((url, ref), []).append(task)
+        return made
+
+    @cached_property
+    def measured(self) -> Mapping[tuple[str, str], list[Resource]]:
+        """The observations by the system and code of what they measure."""
+        made: dict[tuple[str, str], list[Resource]] = {}
+        for item in self.of("Observation"):
+            for one in concept_codes(item.get("code")):
+                made.setdefault(one, []).append(item)
         return made
 
     @cached_property

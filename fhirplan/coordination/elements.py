@@ -38,7 +38,9 @@ PATIENT: dict[str, str] = {
 
 def objects(value: Json) -> list[dict[str, Any]]:
     """The JSON objects in a list, or the one object, or nothing."""
-    return [item for item in (value if isinstance(value, list) else [value]) if isinstance(item, dict)]
+    if isinstance(value, list):
+        return [item for item in value if isinstance(item, dict)]
+    return [value] if isinstance(value, dict) else []
 
 
 def child(value: Json, *names: str) -> Json:
@@ -70,6 +72,11 @@ def code(concept: Json, system: str) -> str:
         if item.get("system") == system:
             return str(item.get("code") or "")
     return ""
+
+
+def concept_codes(concept: Json) -> set[tuple[str, str]]:
+    """The system and code of each coding of a CodeableConcept."""
+    return {(str(item.get("system")), str(item.get("code"))) for item in objects(child(concept, "coding"))}
 
 
 def targets(value: Json) -> tuple[str, ...]:

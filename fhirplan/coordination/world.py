@@ -55,7 +55,7 @@ class MemoryWorld:
         self.known: dict[str, Resource] = {local(item): item for item in resources}
         self._behaviors = behaviors or {}
         self._points: dict[tuple[str, str, str], list[Resource]] | None = None
-        self._of_patient: dict[tuple[str, str], list[Resource]] | None = None
+        self._of_patient: dict[str, dict[str, list[Resource]]] = {}
 
     def get(self, ref: str) -> Resource | None:
         """See ``World``."""
@@ -73,11 +73,13 @@ class MemoryWorld:
 
     def of_patient(self, patient: str, type_: str) -> Sequence[Resource]:
         """See ``World``."""
-        if self._of_patient is None:
-            self._of_patient = {}
+        if type_ not in self._of_patient:
+            made: dict[str, list[Resource]] = {}
             for item in self.known.values():
-                self._of_patient.setdefault((patient_of(item), item["resourceType"]), []).append(item)
-        return self._of_patient.get((patient, type_), [])
+                if item["resourceType"] == type_:
+                    made.setdefault(patient_of(item), []).append(item)
+            self._of_patient[type_] = made
+        return self._of_patient[type_].get(patient, [])
 
     def behavior(self, action: str) -> str:
         """See ``World``."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 from functools import lru_cache
 from typing import Any, Final, Literal
 
-from sqlalchemy import ColumnElement, Select, Subquery, and_, bindparam, case, func, or_, select
+from sqlalchemy import ColumnElement, Function, Select, Subquery, and_, bindparam, case, func, or_, select
 
 from fhirplan.search.values import folded
 from fhirplan.store.engine import Row, Statement, Transaction, statement
@@ -144,10 +144,28 @@ def page(
     return [_case(row) for row in tx.all(run, **_given(connection, wanted, now), count=count, start=start)]
 
 
+def counted_page(
+    tx: Transaction,
+    connection: str,
+    wanted: Wanted,
+    now: int,
+    *,
+    count: int,
+    start: int = 0,
+    order: Order = "due",
+) -> tuple[list[CaseRow], Counts]:
+    """``page`` and ``counts`` at once, in the time of one: every task of every plan is looked at for either."""
+    run = _counted_page(_shape(wanted), order)
+    rows = tx.all(run, **_given(connection, wanted, now), count=count, start=start)
+    if not rows:
+        return [], counts(tx, connection, wanted, now) if start else Counts()
+    return [_case(row[:_WIDTH]) for row in rows], _counts_of(rows[0][_WIDTH:])
+
+
 def counts(tx: Transaction, connection: str, wanted: Wanted, now: int) -> Counts:
     """How many plans are asked for, and of what they have."""
     row = tx.one(_counts(_shape(wanted)), **_given(connection, wanted, now))
-    return Counts(*(int(value or 0) for value in row)) if row is not None else Counts()
+    return _counts_of(row) if row is not None else Counts()
 
 
 def tasks(
@@ -226,7 +244,7 @@ _IN_STATE: Final[Mapping[State, ColumnElement[bool]]] = {
 }
 
 
-def _number(holds: ColumnElement[bool]) -> ColumnElement[int]:
+def _number(holds: ColumnElement[bool]) -> Function[int]:
     return func.sum(case((holds, 1), else_=0))
 
 
@@ -304,11 +322,12 @@ _PLAN: Final = tuple(item.name for item in fields(CaseRow))[:12]
 _COUNTED: Final = ("open", "overdue", "due_soon", "blocked", "unassigned", "planned")
 
 
-@lru_cache(maxsize=256)
-def _page(shape: _Shape, order: Order) -> Statement:
-    work = _work()
-    made = _joined(
-        work,
+_WIDTH: Final = len(fields(CaseRow))
+
+
+def _case_columns(work: Subquery) -> tuple[ColumnElement[Any], ...]:
+    """The columns of a CaseRow, in its order."""
+    return (
         *(caseload.c[name] for name in _PLAN),
         _overall(work),
         work.c.due,
@@ -319,6 +338,33 @@ def _page(shape: _Shape, order: Order) -> Statement:
         caseload.c.last_contact,
         caseload.c.contact_due,
     )
+
+
+def _count_columns(work: Subquery) -> tuple[Function[Any], ...]:
+    """The columns of Counts, in its order: over all rows, or over a window."""
+    kinds = _kinds(work)
+    return (
+        func.count(),
+        *(func.sum(func.coalesce(work.c[name], 0)) for name in _COUNTED),
+        func.sum(caseload.c.changes),
+        *(_number(kinds[name]) for name in ("contact-due", "off-track", "critical", "attention")),
+    )
+
+
+@lru_cache(maxsize=256)
+def _page(shape: _Shape, order: Order) -> Statement:
+    work = _work()
+    return _ordered(_joined(work, *_case_columns(work)), shape, work, order)
+
+
+@lru_cache(maxsize=256)
+def _counted_page(shape: _Shape, order: Order) -> Statement:
+    work = _work()
+    counted = (item.over() for item in _count_columns(work))
+    return _ordered(_joined(work, *_case_columns(work), *counted), shape, work, order)
+
+
+def _ordered(made: Select[*tuple[Any, ...]], shape: _Shape, work: Subquery, order: Order) -> Statement:
     by: dict[Order, tuple[ColumnElement[Any], ...]] = {
         "due": (work.c.due.is_(None), work.c.due),
         "name": (caseload.c.name == "", caseload.c.sought),
@@ -331,15 +377,7 @@ def _page(shape: _Shape, order: Order) -> Statement:
 @lru_cache(maxsize=256)
 def _counts(shape: _Shape) -> Statement:
     work = _work()
-    kinds = _kinds(work)
-    made = _joined(
-        work,
-        func.count(),
-        *(func.sum(func.coalesce(work.c[name], 0)) for name in _COUNTED),
-        func.sum(caseload.c.changes),
-        *(_number(kinds[name]) for name in ("contact-due", "off-track", "critical", "attention")),
-    )
-    return statement(made.where(*_filters(shape, work)))
+    return statement(_joined(work, *_count_columns(work)).where(*_filters(shape, work)))
 
 
 @lru_cache(maxsize=256)
@@ -379,6 +417,10 @@ _OFFERED: Final = statement(
     .where(_HERE)
     .group_by(caseload.c.programs, caseload.c.settings, caseload.c.acuity, caseload.c.stage, caseload.c.status)
 )
+
+
+def _counts_of(row: Row) -> Counts:
+    return Counts(*(int(value or 0) for value in row))
 
 
 def _case(row: Row) -> CaseRow:

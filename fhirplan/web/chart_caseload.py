@@ -158,7 +158,7 @@ def _page(made: Frame, name: str) -> Response:
     order = request.args.get("sort", "due")
     wanted, connection = _wanted(made, name), made.who.connection.name
     with made.services.database.read() as tx:
-        rows = caseload.page(
+        rows, counted = caseload.counted_page(
             tx,
             connection,
             wanted,
@@ -167,8 +167,9 @@ def _page(made: Frame, name: str) -> Response:
             start=(number - 1) * ON_A_PAGE,
             order=order if order in ("name", "contact") else "due",  # type: ignore[arg-type]
         )
-        counted = caseload.counts(tx, connection, wanted, made.now)
-        everything = caseload.counts(tx, connection, replace(wanted, only=frozenset()), made.now)
+        everything = counted
+        if wanted.only:
+            everything = caseload.counts(tx, connection, replace(wanted, only=frozenset()), made.now)
         offered = caseload.offered(tx, connection)
         named = _named(tx, connection, {row.lead for row in rows})
     return made.page(

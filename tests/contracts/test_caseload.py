@@ -196,3 +196,23 @@ def test_tasks_of_one_owner(ask, database):
         ("t1", False, False),
     ]
     assert [item.task for item in late] == ["t5"]
+
+
+def test_a_counted_page_says_what_page_and_counts_say(database):
+    with database.write() as tx:
+        for number in range(7):
+            projection.put(tx, "default", f"x{number}", [(plan(number), [work(f"t{number}", number)], None)], NOW)
+    with database.read() as tx:
+        for start in (0, 4, 20):
+            rows, counted = caseload.counted_page(tx, "default", EVERYTHING, NOW, count=3, start=start)
+            assert rows == caseload.page(tx, "default", EVERYTHING, NOW, count=3, start=start)
+            assert counted == caseload.counts(tx, "default", EVERYTHING, NOW)
+            assert counted.plans == 7
+
+
+def test_what_counts_the_work_reads_an_index_alone(database):
+    if database.dialect != "sqlite":
+        pytest.skip("PostgreSQL says it in other words, and chooses by the size of the table")
+    with database.read() as tx:
+        steps = tx.explain(caseload._counts(caseload._shape(EVERYTHING)), connection="default", now=0, soon=0)
+    assert any("COVERING INDEX ix_caseload_work_state" in step for step in steps), steps
