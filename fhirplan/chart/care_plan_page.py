@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from fhirplan.chart import contacts, goals, header, needs, people, tasks, team, transition, urgent
+from fhirplan.chart import contacts, goals, header, needs, people, refusals, tasks, team, transition, urgent
 from fhirplan.chart.chips import SYNC, Chip
 from fhirplan.chart.contacts import Clock
 from fhirplan.chart.goals import GoalRow
@@ -18,6 +18,7 @@ from fhirplan.chart.urgent import AlertLine, Urgent
 from fhirplan.chart.world import World, chosen
 from fhirplan.coordination import due
 from fhirplan.coordination.state import PlanState
+from fhirplan.errors import Issue
 from fhirplan.fhir.codec import Resource
 
 __all__ = ["CarePlanPage", "Finding", "World", "build"]
@@ -25,11 +26,12 @@ __all__ = ["CarePlanPage", "Finding", "World", "build"]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What the checks found in one of the EHR's copies."""
+    """What the checks found in one of the EHR's copies; ``detail`` is in English."""
 
     ref: str
     what: str
     text: str
+    detail: str
 
 
 @dataclass(frozen=True)
@@ -200,7 +202,7 @@ def _is_gone(task: Resource, world: World) -> bool:
 def _findings(world: World) -> tuple[Finding, ...]:
     """What the checks found in the EHR's copies, errors first; notes that ask for nothing are left out."""
     rows = [
-        (not issue.is_error, ref, Finding(ref, people.name_of(world.known[ref], world.known) or ref, issue.text))
+        (not issue.is_error, ref, _finding(ref, issue, world))
         for ref, issues in world.findings.items()
         if ref in world.known
         for issue in issues
@@ -208,3 +210,10 @@ def _findings(world: World) -> tuple[Finding, ...]:
     ]
     rows.sort(key=lambda row: row[:2])
     return tuple(finding for _, _, finding in rows)
+
+
+def _finding(ref: str, issue: Issue, world: World) -> Finding:
+    name = people.name_of(world.known[ref], world.known) or ref
+    detail = refusals.detail(issue, world.words)
+    text = world.words("rule.base", rule=issue.rule or issue.code) if detail else refusals.said(issue, world.words)
+    return Finding(ref, name, text, detail)

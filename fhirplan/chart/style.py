@@ -22,6 +22,8 @@ _COLOURS: Final = (
     ("color_error", "danger", ("surface", "danger-bg")),
     ("color_success", "ok", ("surface", "ok-bg")),
 )
+# Who has chosen no theme gets the light one where the machine asks for no other.
+_LIGHT_BY_ITSELF: Final = "not ((prefers-color-scheme: dark) or (prefers-contrast: more))"
 LIGHT: Final[Mapping[str, str]] = {
     "text": "#16202a",
     "text-2": "#46535f",
@@ -42,7 +44,10 @@ def stylesheet(style: Any) -> str:
         return ""
     found = [f"--{token}:{value}" for token, value in _colours(style).items()]
     found += _sizes(style)
-    return f":root:not([data-theme=dark]):not([data-theme=contrast]){{{';'.join(found)}}}\n" if found else ""
+    if not found:
+        return ""
+    asked = f"{{{';'.join(found)}}}"
+    return f":root[data-theme=light]{asked}\n@media {_LIGHT_BY_ITSELF}{{:root:not([data-theme]){asked}}}\n"
 
 
 def _colours(style: Mapping[str, Any]) -> dict[str, str]:

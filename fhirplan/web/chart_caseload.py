@@ -11,7 +11,7 @@ from flask import Flask, Response, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
 from fhirplan.access.decide import decide
-from fhirplan.chart import chips, codes, people, record
+from fhirplan.chart import chips, codes, people, record, refusals
 from fhirplan.chart import task_edits as edits
 from fhirplan.chart.chips import Chip
 from fhirplan.chart.edits import BadForm
@@ -383,6 +383,6 @@ def _assign(made: Frame) -> tuple[list[str], int]:
         except BadForm:
             return [words("val.owner")], 0
         if reply.status >= 400:
-            why = words("work.changed") if reply.status == 412 else " ".join(i.text for i in reply.issues if i.is_error)
+            why = words("work.changed") if reply.status == 412 else refusals.all_said(reply.issues, words)
             failed.append(words("work.failed", what=people.name_of(stored.resource(), {}), why=why))
     return failed, len(marks) - len(failed)

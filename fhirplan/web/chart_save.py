@@ -10,6 +10,7 @@ from typing import Final
 
 from flask import request
 
+from fhirplan.chart import refusals
 from fhirplan.chart.difference import difference
 from fhirplan.chart.edits import BadForm, Write, Wrong
 from fhirplan.chart.words import Words
@@ -55,11 +56,15 @@ _FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing to put right: the field it is about ("" for the form as a whole), in words, with the rule behind it."""
+    """One thing to put right: the field it is about ("" for the form as a whole), in words, with the rule behind it.
+
+    ``detail`` is what to tell those who look after the server, in English, "" where the words say it all.
+    """
 
     field: str
     text: str
     rule: str = ""
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,8 +176,7 @@ def problems(issues: Iterable[Issue], words: Words, fields: Iterable[str]) -> tu
             continue
         element = _element(issue.expression)
         field = next((name for name in _FIELDS.get(element, ()) if name in have), "")
-        key = f"rule.{issue.rule}"
-        made.append(Problem(field, words(key) if words.has(key) else issue.text, issue.rule))
+        made.append(Problem(field, refusals.said(issue, words), issue.rule, refusals.detail(issue, words)))
     return tuple(dict.fromkeys(made))
 
 

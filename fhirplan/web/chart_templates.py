@@ -8,7 +8,7 @@ from typing import Any, Final
 from flask import Flask, Response, redirect, request
 from flask.typing import ResponseReturnValue
 
-from fhirplan.chart import people
+from fhirplan.chart import people, refusals
 from fhirplan.chart.edits import BadForm, day_of
 from fhirplan.coordination import due
 from fhirplan.coordination.elements import objects
@@ -43,7 +43,7 @@ def add_templates(app: Flask, services: Services) -> None:
         if isinstance(reply, str):
             return preview_page(shown, template, 422, reply)
         if reply.status >= 400:
-            said = " ".join(issue.text for issue in reply.issues if issue.is_error)
+            said = refusals.all_said(reply.issues, shown.frame.words)
             return preview_page(shown, template, reply.status, said or shown.frame.words("val.not_saved"))
         return redirect(shown.url("tasks", said="applied"), 303)
 
@@ -77,7 +77,7 @@ def preview_page(shown: Opened, template: str, status: int, problem: str) -> Res
     if isinstance(reply, str):
         problem = problem or reply
     elif reply.status >= 400:
-        problem = problem or " ".join(issue.text for issue in reply.issues if issue.is_error)
+        problem = problem or refusals.all_said(reply.issues, shown.frame.words)
     else:
         found = [item["resource"] for item in objects(codec.loads(reply.body).get("entry")) if "resource" in item]
     return shown.show(

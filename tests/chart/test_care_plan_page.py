@@ -189,10 +189,10 @@ def test_a_task_that_nobody_has_taken_is_said_before_one_that_waits():
 def test_what_was_found_in_the_ehrs_copies_is_shown_errors_first_without_mere_notes():
     found = {
         "Task/t": (Issue("information", "informational", "A note."), Issue("warning", "invariant", "Better so.")),
-        "CarePlan/cp": (Issue("error", "required", "No author."),),
+        "CarePlan/cp": (Issue("error", "required", "No author.", rule="cm-cp-11"),),
     }
     made = replace(world(PLAN, *PEOPLE, task("t")), findings=found)
-    assert [(line.what, line.text) for line in build(PATIENT, made).findings] == [
-        ("Heart failure", "No author."),
-        ("Do t", "Better so."),
+    assert [(line.what, line.text, line.detail) for line in build(PATIENT, made).findings] == [
+        ("Heart failure", "An active plan needs somebody who answers for it.", ""),
+        ("Do t", "The record does not hold together (invariant). Details for support are below.", "Better so."),
     ]

@@ -6,16 +6,12 @@ from pathlib import Path
 import pytest
 
 CSS = (Path(__file__).resolve().parents[2] / "fhirplan" / "web" / "static" / "chart.css").read_text(encoding="utf-8")
-THEMES = dict(
-    zip(
-        ("light", "dark", "contrast", "dark chosen", "contrast chosen"),
-        [
-            dict(re.findall(r"--([\w-]+):\s*(#[0-9a-f]{6})", block))
-            for block in re.findall(r":root[^{]*\{([^}]*--bg[^}]*)\}", CSS)
-        ],
-        strict=True,
-    )
+TABLE = re.findall(
+    r"--([\w-]+): var\(--in-light, (#\w{6})\) var\(--in-dark, (#\w{6})\) var\(--in-contrast, (#\w{6})\);", CSS
 )
+THEMES = {
+    name: {token: colours[at] for token, *colours in TABLE} for at, name in enumerate(("light", "dark", "contrast"))
+}
 TONES = ("danger", "warn", "ok", "info", "wait", "neutral")
 TEXT = [
     *((ink, ground) for ink in ("text", "text-2", "link") for ground in ("bg", "surface", "sunken", "selected")),
@@ -58,3 +54,9 @@ def test_edges_and_focus_rings_are_seen(theme):
 def test_the_ratio_is_the_published_one_for_known_colours():
     assert round(ratio("#000000", "#ffffff"), 2) == 21
     assert round(ratio("#777777", "#ffffff"), 2) == 4.48
+
+
+def test_each_colour_is_written_once_for_all_three_themes():
+    assert len(TABLE) == len({token for token, *_ in TABLE}) == 30
+    # Paper alone is white and its print black, whatever the theme.
+    assert set(re.findall(r"#[0-9a-f]{3,8}\b", re.sub(r"var\(--in-\w+, #\w{6}\)", "", CSS))) == {"#ffffff", "#000000"}
