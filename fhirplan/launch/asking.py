@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import urlencode, urlsplit, urlunsplit
 
 from fhirplan.launch import granting
 from fhirplan.launch.authority import Authority
+from fhirplan.launch.begin import with_fields
 from fhirplan.launch.discovery import people_sign_in
 from fhirplan.launch.refusals import PageRefused
 from fhirplan.launch.registry import find
@@ -20,6 +20,8 @@ from fhirplan.store.grants import Grant
 from fhirplan.store.secrets import digest, same
 
 CODE_SECONDS: Final = 60
+ANYBODY: Final = "anybody"
+"""The subject on a server that is open to all, where nobody is asked who they are."""
 MINUTES: Final = 15
 """How long a request waits for a person."""
 LAUNCH_MINUTES: Final = 5
@@ -224,6 +226,4 @@ def hand_out_launch(authority: Authority, client: Client, context: Mapping[str, 
 
 def led(authority: Authority, redirect: str, fields: Mapping[str, str]) -> str:
     """A registered redirect URI with these fields and who answers (RFC 9207) added to its query."""
-    parts = urlsplit(redirect)
-    added = urlencode({name: value for name, value in {**fields, "iss": authority.issuer}.items() if value})
-    return urlunsplit(parts._replace(query=f"{parts.query}&{added}" if parts.query else added))
+    return with_fields(redirect, {name: value for name, value in {**fields, "iss": authority.issuer}.items() if value})

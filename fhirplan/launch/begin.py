@@ -38,9 +38,14 @@ class Begun:
     @property
     def address(self) -> str:
         """All of it as one address, for GET; a query that the endpoint has stays (RFC 6749 section 3.1)."""
-        parts = urlsplit(self.url)
-        query = "&".join(item for item in (parts.query, urlencode(dict(self.fields))) if item)
-        return urlunsplit(parts._replace(query=query))
+        return with_fields(self.url, self.fields)
+
+
+def with_fields(url: str, fields: Mapping[str, str]) -> str:
+    """An address with these fields after those that its query has."""
+    parts = urlsplit(url)
+    query = "&".join(item for item in (parts.query, urlencode(dict(fields))) if item)
+    return urlunsplit(parts._replace(query=query))
 
 
 def connection_of(authority: Authority, iss: str) -> Connection:

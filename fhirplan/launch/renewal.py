@@ -54,9 +54,15 @@ def renewed(authority: Authority, session: Session) -> Session | None:
 
 
 def end(authority: Authority, session: Session) -> None:
-    """Ends a session."""
+    """Ends a session that the EHR does not renew any more."""
     with authority.database.write() as tx:
-        sessions.end(tx, session.sid)
+        sessions.end(tx, session.sid, authority.clock())
+
+
+def leave(authority: Authority, session: Session) -> None:
+    """Ends the session of a person who leaves, and no other of theirs."""
+    with authority.database.write() as tx:
+        sessions.forget(tx, session.sid)
 
 
 def found_patient(authority: Authority, session: Session) -> Session:

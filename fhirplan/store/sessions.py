@@ -14,6 +14,8 @@ from fhirplan.store.sealing import Sealer
 from fhirplan.store.secrets import digest, same
 from fhirplan.store.statements import insertion
 
+AFTERWARDS: Final = 12 * 3_600_000
+"""How long after its end, in ms, a session is known to those who were typing when it ended."""
 _s: Final = tables.launch_session.c
 _INSERT: Final = insertion(tables.launch_session)
 _GET: Final = statement(select(*_s).where(_s.sid == bindparam("sid_")))
@@ -28,7 +30,15 @@ _CLAIM: Final = statement(
     .values(renew_at=bindparam("until"))
 )
 _DELETE: Final = statement(delete(tables.launch_session).where(_s.sid == bindparam("sid_")))
-_SWEEP: Final = statement(delete(tables.launch_session).where(_s.expires < bindparam("now")))
+_SWEEP: Final = statement(delete(tables.launch_session).where(_s.expires < bindparam("before")))
+_END: Final = statement(
+    update(tables.launch_session)
+    .where(_s.sid == bindparam("sid_"), _s.expires > bindparam("now"))
+    .values(expires=bindparam("now"), body=b"")
+)
+_STRIP: Final = statement(
+    update(tables.launch_session).where(_s.expires <= bindparam("now"), _s.body != b"").values(body=b"")
+)
 _ALL: Final = statement(select(_s.sid, _s.body))
 _RESEAL: Final = statement(
     update(tables.launch_session).where(_s.sid == bindparam("sid_")).values(body=bindparam("body"))
@@ -57,8 +67,9 @@ class Session:
 
 
 def begin(tx: Transaction, sealer: Sealer, session: Session, secret: str, now: int) -> None:
-    """Keeps a new session, known again by ``secret``; ended ones are forgotten."""
-    tx.run(_SWEEP, now=now)
+    """Keeps a new session, known again by ``secret``; of those that ended the tokens are forgotten."""
+    tx.run(_SWEEP, before=now - AFTERWARDS)
+    tx.run(_STRIP, now=now)
     tx.run(
         _INSERT,
         sid=session.sid,
@@ -97,8 +108,28 @@ def claim_renewal(tx: Transaction, sid: str, seen: int, until: int) -> bool:
     return bool(tx.run(_CLAIM, sid_=sid, seen=seen, until=until))
 
 
-def end(tx: Transaction, sid: str) -> None:
-    """Forgets a session."""
+def ended(tx: Transaction, sid: str, secret: str, now: int) -> Session | None:
+    """The session of that id when the secret is its own and it ended by itself at most AFTERWARDS ago, else None.
+
+    It opens nothing: its body, with the tokens and the context, stays empty.
+    """
+    row = tx.one(_GET, sid_=sid)
+    if row is None:
+        return None
+    known = dict(zip(_s.keys(), row, strict=True))
+    if not same(secret, known["digest"]) or not now - AFTERWARDS < known["expires"] <= now:
+        return None
+    kept = ("sid", "connection", "subject", "fhir_user", "patient", "encounter", "created", "expires")
+    return Session(*(known[name] for name in kept))
+
+
+def end(tx: Transaction, sid: str, now: int) -> None:
+    """Ends a session, and forgets the EHR's tokens; what its person was typing can still be kept for them."""
+    tx.run(_END, sid_=sid, now=now)
+
+
+def forget(tx: Transaction, sid: str) -> None:
+    """Forgets a session that its person left."""
     tx.run(_DELETE, sid_=sid)
 
 

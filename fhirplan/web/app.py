@@ -18,6 +18,7 @@ from fhirplan.web.apps import add_apps
 from fhirplan.web.auth import add_auth
 from fhirplan.web.cds import add_cds
 from fhirplan.web.chart import add_chart
+from fhirplan.web.chart_apps import add_other_apps
 from fhirplan.web.cors import add_cors
 from fhirplan.web.fhir_api import add_fhir_api, base_urls
 from fhirplan.web.headers import policy, require_loopback, secured
@@ -59,6 +60,7 @@ def create_app(services: Services) -> Flask:
     add_health(app, services)
     add_metrics(app, services)
     add_chart(app, services)
+    add_other_apps(app, services, authority)
     _add_last_net(app, services, open_=open_)
     if open_:
         _log.warning("auth is open: everybody on this machine may read and change everything")
@@ -74,8 +76,9 @@ def create_app(services: Services) -> Flask:
         if type(response) is FhirResponse:
             return response
         response.headers.setdefault("X-Request-Id", known_id(request.environ, services))
-        if "frame_ancestors" in g or "form_action" in g:
-            response.headers["Content-Security-Policy"] = policy(g.get("frame_ancestors", ()), g.get("form_action", ""))
+        if "frame_ancestors" in g or "form_actions" in g:
+            framing, leading = g.get("frame_ancestors", ()), g.get("form_actions", ())
+            response.headers["Content-Security-Policy"] = policy(framing, leading)
         return secured(response, open_=open_)
 
     return app

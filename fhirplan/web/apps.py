@@ -27,7 +27,6 @@ from fhirplan.web.sessions import set_cookie
 REQUEST: Final = "__Host-fhirplan-app"
 _SECONDS: Final = 15 * 60
 _MOST_PATIENTS: Final = 100
-_ANYBODY: Final = "anybody"
 _LETTERS: Final = {"c": "create", "r": "read", "u": "change", "d": "delete", "s": "search"}
 _LEVELS: Final = {"patient": "of this patient only", "user": "of everybody whose records you may see"}
 _PLAIN: Final = {
@@ -73,7 +72,7 @@ def add_apps(app: Flask, authority: Authority) -> None:
         known = asking.waiting(authority, secret, binding)
         if not known.person:
             raise PageRefused("Nobody has signed in for this request. Start again from the app.")
-        g.form_action = str(known.body["redirect"])
+        g.form_actions = (str(known.body["redirect"]),)
         g.frame_ancestors = None
         return Response(_page(authority, known, secret))
 
@@ -81,7 +80,7 @@ def add_apps(app: Flask, authority: Authority) -> None:
         form = request.form
         secret, binding = form.get("request", ""), request.cookies.get(REQUEST, "")
         _same_origin(authority)
-        g.form_action = str(asking.waiting(authority, secret, binding).body["redirect"])
+        g.form_actions = (str(asking.waiting(authority, secret, binding).body["redirect"]),)
         if form.get("answer") != "allow":
             return _back(asking.refuse(authority, secret, binding))
         return _back(asking.allow(authority, secret, binding, form.getlist("scope"), form.get("patient", "")))
@@ -99,7 +98,7 @@ def _to_sign_in(authority: Authority, known: Waiting, secret: str) -> Response:
 
 
 def _nobody(known: Waiting) -> dict[str, str]:
-    return {"subject": known.launched.get("subject") or _ANYBODY, "user": "", "patient": "", "encounter": ""}
+    return {"subject": known.launched.get("subject") or asking.ANYBODY, "user": "", "patient": "", "encounter": ""}
 
 
 def _same_origin(authority: Authority) -> None:
@@ -107,9 +106,10 @@ def _same_origin(authority: Authority) -> None:
 
     The request's secret in the form, and the cookie that it is bound to, are what keeps others from posting it.
     """
-    origin = request.headers.get("Origin", "")
-    own = (authority.base, f"{request.scheme}://{request.host}")
-    if request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin" or (origin and origin not in own):
+    # Of pages that send no referrer, as ours, browsers say that their origin is null.
+    own = ("", "null", authority.base, f"{request.scheme}://{request.host}")
+    fetched = request.headers.get("Sec-Fetch-Site", "same-origin")
+    if fetched != "same-origin" or request.headers.get("Origin", "") not in own:
         raise PageRefused("This form was sent from another site.", status=403)
 
 

@@ -74,7 +74,12 @@ def _add_refusals(app: Flask, services: Services) -> None:
 
     @app.errorhandler(NoSession)
     def no_session(error: NoSession) -> Response:
-        return nobody().page("launch.html", 401, why=error.text if isinstance(error, NoChart) else "")
+        why = error.text if isinstance(error, NoChart) else ""
+        answer = nobody().page("launch.html", 401, why=why, kept=error.kept)
+        if error.kept:
+            # For the script of the page that was typed on, which stays where it is.
+            answer.headers["X-Draft"] = "kept"
+        return answer
 
     @app.errorhandler(OtherPatient)
     def other(error: OtherPatient) -> Response:

@@ -18,6 +18,7 @@ from fhirplan.store.drafts import Place
 from fhirplan.web import chart_csrf
 from fhirplan.web.chart_frame import Frame, Opened, opened
 from fhirplan.web.chart_save import KEY, Filled, Problem, problems, save, stale, wrong
+from fhirplan.web.viewer import NoSession, typing
 
 Make = Callable[[Resource, Form, str, Opened], list[Write]]
 """From what is stored now (empty for something new), the form, an unused id and the chart: what to write."""
@@ -41,7 +42,11 @@ class Asked:
 def submitted(services: Services, id_: str, asked: Asked) -> ResponseReturnValue:
     """Has the form written and leads on (303), or shows it again with what is wrong (422, 412 where it is stale)."""
     chart_csrf.check(request)
-    shown = opened(services, id_)
+    try:
+        shown = opened(services, id_)
+    except NoSession as error:
+        error.kept = keep_afterwards(services, id_)
+        raise
     form = dict(request.form.items())
     key = form.get("key", "")
     key = key if KEY.fullmatch(key) else services.new_id()
@@ -104,10 +109,25 @@ def clock(made: Frame, at: int) -> str:
 
 def keep_draft(made: Frame, id_: str) -> bool:
     """Keeps what stands in the fields of a form; False where it is too much."""
+    return _kept(made.services, _place(made, id_, request.form.get("form", "")[:80], ""), made.now)
+
+
+def _kept(services: Services, place: Place, now: int) -> bool:
     values = {name: value for name, value in request.form.items() if name not in _HIDDEN and value}
-    place = _place(made, id_, request.form.get("form", "")[:80], "")
-    with made.services.database.write() as tx:
-        return drafts.keep(tx, place, values, now=made.now, expired=made.now - LIFE)
+    with services.database.write() as tx:
+        return drafts.keep(tx, place, values, now=now, expired=now - LIFE)
+
+
+def keep_afterwards(services: Services, id_: str) -> bool:
+    """Keeps what stands in the fields of a form whose session ended meanwhile; False where nobody is known by it.
+
+    It comes back to the same person in their next session. Nothing is shown or changed.
+    """
+    who = typing(request)
+    if who is None or who[2] not in (None, id_):
+        return False
+    place = Place(who[0], who[1], id_, request.form.get("form", "")[:80])
+    return _kept(services, place, services.clock())
 
 
 def discard_draft(made: Frame, id_: str) -> None:

@@ -18,10 +18,11 @@ from fhirplan.interactions.services import Services
 from fhirplan.store import conflicts, looks, patient_record
 from fhirplan.store.looks import Look
 from fhirplan.web import chart_csrf
-from fhirplan.web.chart_forms import clock, discard_draft, keep_draft
+from fhirplan.web.chart_forms import clock, discard_draft, keep_afterwards, keep_draft
 from fhirplan.web.chart_frame import THEMES, VIEW_COOKIE, Opened, end_of_day, frame, may_open, opened
 from fhirplan.web.chart_save import save
 from fhirplan.web.chart_sight import seen
+from fhirplan.web.viewer import NoSession
 
 _YEAR = 365 * 86400
 
@@ -66,7 +67,11 @@ def add_pages(app: Flask, services: Services) -> None:
 
     def draft(id_: str) -> ResponseReturnValue:
         chart_csrf.check(request)
-        made = frame(services)
+        try:
+            made = frame(services)
+        except NoSession as error:
+            error.kept = keep_afterwards(services, id_)
+            raise
         may_open(made, id_)
         kept = keep_draft(made, id_)
         text = made.words("rec.draft", time=clock(made, made.now)) if kept else made.words("rec.draft_long")

@@ -38,17 +38,21 @@ def secured(response: Response, *, open_: bool) -> Response:
     return response
 
 
-def policy(ancestors: Sequence[str] | None, action: str) -> str:
+def policy(ancestors: Sequence[str] | None, actions: Sequence[str]) -> str:
     """The Content-Security-Policy of a page that these web origins may frame besides our own; None: nobody may.
 
-    ``action`` is an address beyond ours that a form of the page leads to, by a redirect or at once; "" for none.
+    ``actions`` are addresses beyond ours that a form of the page leads to, by a redirect or at once.
     """
-    parts = urlsplit(action)
-    source = f"{parts.scheme}://{parts.netloc}" if parts.netloc else f"{parts.scheme}:" if parts.scheme else ""
+    sources = dict.fromkeys(_origin(item) for item in actions)
     # Nothing that would end the directive or the header gets in.
-    further = f" {source}" if _SOURCE.fullmatch(source) else ""
+    further = "".join(f" {source}" for source in sources if _SOURCE.fullmatch(source))
     framing = "'none'" if ancestors is None else " ".join(["'self'", *(i for i in ancestors if _SOURCE.fullmatch(i))])
     return _POLICY.format(action=further, ancestors=framing)
+
+
+def _origin(address: str) -> str:
+    parts = urlsplit(address)
+    return f"{parts.scheme}://{parts.netloc}" if parts.netloc else f"{parts.scheme}:"
 
 
 def require_loopback(environ: Mapping[str, Any]) -> None:

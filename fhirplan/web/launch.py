@@ -15,10 +15,12 @@ from fhirplan.launch.authority import Authority
 from fhirplan.launch.begin import Begun, begin, connection_of
 from fhirplan.launch.finish import Arrived, arrived, open_session
 from fhirplan.launch.refusals import OAuthRefused, PageRefused
-from fhirplan.launch.renewal import end
+from fhirplan.launch.renewal import leave
 from fhirplan.settings import DEFAULT_CONNECTION
 from fhirplan.store.secrets import digest
+from fhirplan.store.sessions import AFTERWARDS
 from fhirplan.telemetry import log
+from fhirplan.web import chart_csrf
 from fhirplan.web.forms import once
 from fhirplan.web.sessions import COOKIE, all_ancestors, ancestors, drop_cookie, session_of, set_cookie
 
@@ -58,11 +60,10 @@ def add_launch(app: Flask, authority: Authority) -> None:
     def logout() -> ResponseReturnValue:
         """Ends the session of this chart; a form of ours posts it."""
         session = session_of(request)
-        if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
-            raise PageRefused("Another site asked for this.", status=403)
+        chart_csrf.check(request)
         answer = Response(page("left.html"))
         if session is not None:
-            end(authority, session)
+            leave(authority, session)
             drop_cookie(answer, COOKIE + session.sid)
             _log.info("session ended", sid=session.sid)
         return answer
@@ -110,7 +111,7 @@ def sent(begun: Begun, answer: Response | None = None) -> Response:
     """The answer that sends the browser to where its person signs in, remembering that it was this browser."""
     if answer is None and begun.method == "post":
         answer = Response(page("sign_in_post.html", url=begun.url, fields=begun.fields))
-        g.form_action = begun.url
+        g.form_actions = (begun.url,)
     made = answer or led(begun.address)
     set_cookie(made, attempt_cookie(begun.state), begun.binding, _ATTEMPT_SECONDS)
     return made
@@ -133,7 +134,9 @@ def _chart(authority: Authority, come: Arrived) -> Response:
     _log.info("chart opened", sid=session.sid, connection=session.connection)
     where = url_for("chart.patient", id_=session.patient) if session.patient else url_for("chart.patients")
     answer = _as_response(redirect(f"{request.script_root}/chart/s/{session.sid}{where}"))
-    set_cookie(answer, COOKIE + session.sid, come.secret, int(authority.settings.session_hours * 3600))
+    # The cookie outlives the session, so that what its person was typing when it ended can be kept for them.
+    lasting = session.expires - session.created + AFTERWARDS
+    set_cookie(answer, COOKIE + session.sid, come.secret, lasting // 1000)
     return answer
 
 

@@ -79,6 +79,16 @@ def session_of(request: Request) -> Session | None:
     return found if g.session is None else g.session
 
 
+def ended_session_of(request: Request) -> Session | None:
+    """The session that a request belonged to until it ended by itself, a while ago at most; it opens nothing."""
+    sid, authority = request.environ.get(SID), _authority()
+    if not sid or authority is None:
+        return None
+    secret = request.cookies.get(COOKIE + sid, "")
+    with authority.database.read() as tx:
+        return sessions.ended(tx, sid, secret, authority.clock())
+
+
 def ancestors(connection: Connection) -> tuple[str, ...]:
     """The web origins that may show a connection's pages in a frame: those of its EHR and those of its settings."""
     made = [*connection.launch_frame_ancestors, *issuers(connection)]

@@ -13,7 +13,7 @@ from fhirplan.errors import NotAuthenticated
 from fhirplan.interactions.services import Services
 from fhirplan.settings import Connection
 from fhirplan.store.sessions import Session
-from fhirplan.web.sessions import SID, session_of
+from fhirplan.web.sessions import SID, ended_session_of, session_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,12 @@ class Viewer:
 
 
 class NoSession(NotAuthenticated):
-    """Nobody is known here: the page is to be opened from an EHR, or again after its session has ended."""
+    """Nobody is known here: the page is to be opened from an EHR, or again after its session has ended.
+
+    ``kept`` says that the form which was sent is kept as a draft for whoever typed it.
+    """
+
+    kept = False
 
 
 class NoChart(NoSession):
@@ -48,6 +53,21 @@ def viewer(request: Request, services: Services) -> Viewer:
     if services.settings.auth == "open" and SID not in request.environ:
         return Viewer(ANYBODY, None, services.settings.default_connection)
     raise NoSession("Open the care plan from the patient's chart in your EHR.")
+
+
+def typing(request: Request) -> tuple[str, str, str | None] | None:
+    """Who was typing when their session ended: connection, actor, and the patient it was for, None for any.
+
+    Good for keeping what they typed for them, and for nothing else; None where nobody is known by the request.
+    """
+    session = ended_session_of(request)
+    if session is None:
+        return None
+    return session.connection, _named(session), session.patient or None
+
+
+def _named(session: Session) -> str:
+    return session.fhir_user or f"person {session.subject}"
 
 
 def _of_session(services: Services, session: Session) -> Viewer:
@@ -76,7 +96,7 @@ def _of_session(services: Services, session: Session) -> Viewer:
     )
     context = session.body["context"]
     return Viewer(
-        Actor(session.fhir_user or f"person {session.subject}", grant),
+        Actor(_named(session), grant),
         patient or None,
         connection,
         str(context["smart_style_url"]),

@@ -1,5 +1,6 @@
 """A headless Chromium of the machine, and a server with the sample bundles behind a real socket."""
 
+import importlib.util
 import shutil
 import threading
 from pathlib import Path
@@ -59,6 +60,18 @@ def site(tmp_path_factory):
     server.shutdown()
     server.server_close()
     services.database.close()
+
+
+@pytest.fixture(scope="session")
+def another_app():
+    """The address of a small SMART app."""
+    spec = importlib.util.spec_from_file_location("small_app", Path(__file__).with_name("app.py"))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    server = module.start()
+    yield server.url
+    server.shutdown()
+    server.server_close()
 
 
 class Ward:

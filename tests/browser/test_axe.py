@@ -1,8 +1,5 @@
 """axe-core finds nothing at WCAG 2.2 AA on any page or state of the chart (npm fetches it into pytest's cache)."""
 
-import shutil
-import subprocess
-
 import pytest
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
@@ -44,26 +41,8 @@ RUN = """async (rules) => { const found = await axe.run(document, {runOnly: rule
 
 
 @pytest.fixture(scope="session")
-def axe(request):
-    folder = request.config.cache.mkdir("axe-core")
-    script = folder / "node_modules" / "axe-core" / "axe.min.js"
-    if not script.exists():
-        npm = shutil.which("npm")
-        if not npm:
-            pytest.skip("no npm on this machine, so axe-core cannot be fetched; on Debian: apt-get install npm")
-        command = [
-            npm,
-            "install",
-            "--silent",
-            "--no-fund",
-            "--no-audit",
-            "--prefix",
-            str(folder),
-            f"axe-core@{VERSION}",
-        ]
-        got = subprocess.run(command, capture_output=True, timeout=300, check=False)
-        if got.returncode or not script.exists():
-            pytest.skip(f"npm could not fetch axe-core {VERSION}")
+def axe(from_npm):
+    script = from_npm(f"axe-core@{VERSION}") / "node_modules" / "axe-core" / "axe.min.js"
     return script.read_text(encoding="utf-8")
 
 

@@ -16,6 +16,8 @@ from fhirplan.sandbox.desk import App, Desk
 from fhirplan.sandbox.loading import load_folder
 from fhirplan.sandbox.resources import Store
 from fhirplan.sandbox.server import Server
+from fhirplan.store import clients
+from fhirplan.store.clients import Client
 from fhirplan.store.engine import Database
 from fhirplan.sync.run import run_sync
 from fhirplan.web.app import create_app
@@ -29,8 +31,8 @@ ONE, TWO = "Elena Marquez", "b06-pat"
 class Site:
     """The EHR on the site ``localhost`` and ours on the site ``127.0.0.1``: each is a third party to the other."""
 
-    def __init__(self, ehr, ours, desk, app, patients):
-        self.ehr, self.ours, self.desk, self.app, self.patients = ehr, ours, desk, app, patients
+    def __init__(self, ehr, ours, desk, app, services):
+        self.ehr, self.ours, self.desk, self.app, self.services = ehr, ours, desk, app, services
 
     def chart(self, patient, app="fhirplan"):
         return f"{self.ehr}/launcher/chart?app={app}&user=Practitioner/{self.user}&patient={patient}"
@@ -77,8 +79,7 @@ def place(tmp_path_factory):
     app = create_app(services)
     server = make_server("127.0.0.1", port, app, threaded=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    patients = {item.id: item for item in store.versions("type = ? AND until = ?", ["Patient", 2**63 - 1])}
-    made = Site(ehr, ours, desk, app, patients)
+    made = Site(ehr, ours, desk, app, services)
     made.user = store.versions("type = ? AND until = ?", ["Practitioner", 2**63 - 1])[0].id
     yield made
     server.shutdown()
@@ -203,6 +204,76 @@ def test_a_session_that_is_over_shows_nothing_and_says_what_to_do(window, place)
     place.ahead(11 * 3600)
     assert frame.goto(frame.url).status == 401
     assert "EHR" in frame.content()
+
+
+@pytest.fixture(scope="module")
+def small_app(place, another_app):
+    """An app registered with us, that our chart can open."""
+    made = Client(
+        *("small-app", "default", "Small app", "public", ("openid", "fhirUser", "launch", "patient/*.rs")),
+        redirect_uris=(f"{another_app}/back",),
+        launch_uris=(f"{another_app}/launch",),
+    )
+    with place.services.database.write() as tx:
+        clients.add(tx, made)
+    return another_app
+
+
+def test_another_app_is_opened_from_the_chart_and_reads_its_patient(window, place, small_app):
+    page = window.new_page()
+    page.goto(place.chart("pat-hf"))
+    inner, _ = framed(page, place)
+    inner.locator("details.more summary").click()
+    inner.get_by_role("link", name="Open with…").click()
+    inner.get_by_role("button", name="Open Small app").click()
+    with window.expect_page() as opened:
+        inner.get_by_role("link", name="Open Small app in a tab of its own").click()
+    tab = opened.value
+    tab.wait_for_load_state()
+    assert tab.url.startswith(place.ehr)
+    tab.click("button[value=yes]")
+    tab.get_by_role("heading", name="Small app asks for access").wait_for()
+    assert ONE in tab.content()
+    tab.get_by_role("button", name="Allow").click()
+    tab.wait_for_url(f"{small_app}/back**")
+    assert "pat-hf" not in tab.url
+    told = tab.evaluate("JSON.parse(document.body.innerText)")
+    assert told["patient"]["name"][0]["family"] == ONE.split()[-1]
+
+
+def test_whoever_leaves_while_typing_finds_the_words_again_and_the_other_chart_stays(window, place):
+    one, two = window.new_page(), window.new_page()
+    one.goto(place.chart("pat-hf"))
+    inner, first = framed(one, place)
+    two.goto(place.chart(TWO))
+    _, second = framed(two, place)
+    first.goto(f"{first.url}/contacts/new")
+    inner.get_by_label("What was said?").fill("Half a sentence")
+    inner.get_by_role("button", name="Leave this chart").click()
+    inner.get_by_role("heading", name="You have left").wait_for()
+    assert ONE not in first.content()
+    assert second.goto(second.url).status == 200
+    one.goto(place.chart("pat-hf"))
+    inner, first = framed(one, place)
+    first.goto(f"{first.url}/contacts/new")
+    assert inner.get_by_label("What was said?").input_value() == "Half a sentence"
+
+
+def test_a_session_that_ends_while_typing_keeps_the_words_for_the_next(window, place):
+    page = window.new_page()
+    page.goto(place.chart("pat-hf"))
+    inner, frame = framed(page, place)
+    frame.goto(f"{frame.url}/contacts/new")
+    place.ahead(11 * 3600)
+    inner.get_by_label("What was said?").fill("Typed after the end")
+    inner.get_by_role("button", name="Save call").click()
+    inner.locator("#alert", has_text="kept as a draft").wait_for()
+    assert inner.get_by_label("What was said?").input_value() == "Typed after the end"
+    place.ahead(0)
+    page.goto(place.chart("pat-hf"))
+    inner, frame = framed(page, place)
+    frame.goto(f"{frame.url}/contacts/new")
+    assert inner.get_by_label("What was said?").input_value() == "Typed after the end"
 
 
 def test_in_open_mode_nothing_of_this_is_needed(browser, site):

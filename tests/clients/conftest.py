@@ -10,6 +10,14 @@ import urllib.request
 import pytest
 
 
+def answers(url):
+    try:
+        urllib.request.urlopen(url, timeout=2).close()
+    except OSError:
+        return False
+    return True
+
+
 @pytest.fixture(scope="session")
 def base(tmp_path_factory):
     folder = tmp_path_factory.mktemp("served")
@@ -26,13 +34,11 @@ def base(tmp_path_factory):
     command = [sys.executable, "-c", "from fhirplan.cli.main import main; main()"]
     process = subprocess.Popen([*command, "serve", "--port", str(port), "--workers", "1"], env=environment, cwd=folder)
     try:
-        for _ in range(200):
+        until = time.monotonic() + 60
+        while not answers(f"http://127.0.0.1:{port}/readyz"):
             assert process.poll() is None, "the server ended"
-            try:
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=2).close()
-                break
-            except OSError:
-                time.sleep(0.05)
+            assert time.monotonic() < until, "the server did not start within a minute"
+            time.sleep(0.05)
         yield f"http://127.0.0.1:{port}/fhir"
     finally:
         process.terminate()

@@ -13,10 +13,11 @@ const storage = {
 const app = http.createServer(async (request, response) => {
   try {
     if (request.url.startsWith("/launch")) {
-      await smart(request, response, storage).authorize({
-        iss, clientId, redirectUri: "/app", pkceMode: "required",
-        scope: "openid fhirUser launch/patient offline_access patient/*.rs",
-      })
+      // Opened from a chart, iss and launch are in the address, and the library takes them from there.
+      const opened = request.url.includes("launch=")
+      const scope = `openid fhirUser ${opened ? "launch" : "launch/patient"} offline_access patient/*.rs`
+      const from = opened ? {} : { iss }
+      await smart(request, response, storage).authorize({ ...from, clientId, redirectUri: "/app", pkceMode: "required", scope })
     } else if (request.url.startsWith("/app")) {
       const client = await smart(request, response, storage).ready()
       const found = await client.request(`Goal?patient=${client.patient.id}`)

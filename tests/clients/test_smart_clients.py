@@ -1,10 +1,12 @@
 """SMART clients that others wrote complete an authorization here, search, and renew their tokens."""
 
+import html
 import re
 import shutil
 import socket
 import subprocess
 import threading
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
@@ -24,7 +26,10 @@ from fhirplan.sync.run import run_sync
 from fhirplan.web.app import create_app
 
 SCRIPT = Path(__file__).with_name("smart.mjs")
-SCOPES = ("openid", "fhirUser", "profile", "launch/patient", "offline_access", "online_access", "patient/*.rs")
+SCOPES = (
+    *("openid", "fhirUser", "profile", "launch", "launch/patient", "offline_access", "online_access"),
+    "patient/*.rs",
+)
 PEOPLE = [
     {"resourceType": "Practitioner", "id": "nurse", "name": [{"text": "Nora Nurse"}]},
     {"resourceType": "Patient", "id": "pat-1", "name": [{"text": "Paula One"}]},
@@ -42,9 +47,22 @@ class Site:
     def __init__(self, base, ehr, services):
         self.base, self.ehr, self.services = base, ehr, services
 
-    def register(self, client_id, redirect):
+    def register(self, client_id, redirect, *launch):
+        made = Client(client_id, "default", client_id, "public", SCOPES, redirect_uris=(redirect,), launch_uris=launch)
         with self.services.database.write() as tx:
-            clients.add(tx, Client(client_id, "default", client_id, "public", SCOPES, redirect_uris=(redirect,)))
+            clients.add(tx, made)
+
+    def opened_from_the_chart(self, client_id, browser):
+        """The address that our chart opens an app with, the chart having been opened by the EHR."""
+        chosen = "app=us&user=Practitioner/nurse&patient=pat-1"
+        frame = browser.get(f"{self.ehr}/launcher/chart?{chosen}").text
+        chart = browser.get(html.unescape(re.search(r'<iframe src="([^"]+)"', frame)[1]))
+        apps = urljoin(chart.url, re.search(r'href="([^"]+/apps)"', chart.text)[1])
+        page = browser.get(apps).text
+        form = next(part for part in page.split("<form")[1:] if f'value="{client_id}"' in part)
+        fields = dict(re.findall(r'type="hidden" name="([^"]+)" value="([^"]*)"', form))
+        ready = browser.post(apps, data=fields)
+        return html.unescape(re.search(r'href="([^"]+)" target="_blank"', ready.text)[1])
 
     def consented(self, url, browser):
         """Where the app is sent back to, once a person signed in, picked a patient and allowed everything."""
@@ -71,7 +89,7 @@ def site(tmp_path_factory):
     store = Store(None)
     for resource in PEOPLE:
         store.write("PUT", 201, resource["id"], resource)
-    desk = Desk({"us": App("us", (f"{base}/auth/callback",))})
+    desk = Desk({"us": App("us", (f"{base}/auth/callback",), f"{base}/auth/launch")})
     sandbox = Server("127.0.0.1", 0, create_sandbox(store, desk=desk))
     sandbox.start()
     url = f"sqlite:///{folder / 'ours.db'}"
@@ -143,41 +161,35 @@ def test_the_python_client_signs_in_and_searches(site, browser):
 
 
 @pytest.fixture(scope="module")
-def package(tmp_path_factory):
-    npm = shutil.which("npm")
-    if not npm or not shutil.which("node"):
-        pytest.skip("node and npm are not installed")
-    folder = tmp_path_factory.mktemp("node")
-    options = ["--no-audit", "--no-fund", "--ignore-scripts", "--prefer-offline", "--fetch-retries=0"]
-    try:
-        done = subprocess.run(
-            [npm, "install", *options, "--omit=dev", "--prefix", str(folder), "fhirclient"],
-            capture_output=True,
-            timeout=240,
-        )
-    except subprocess.TimeoutExpired:
-        pytest.skip("npm did not install fhirclient within four minutes")
-    if done.returncode:
-        pytest.skip("npm cannot install fhirclient here")
-    return folder
+def package(from_npm):
+    return from_npm("fhirclient")
+
+
+@contextmanager
+def running(package, site, client_id):
+    """An app that uses the JavaScript client; gives where it listens."""
+    command = ["node", shutil.copy(SCRIPT, package), f"{site.base}/fhir", client_id]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as app:
+        try:
+            yield f"http://127.0.0.1:{app.stdout.readline().strip()}"
+        finally:
+            app.terminate()
 
 
 @pytest.mark.timeout(400)
-def test_the_javascript_client_signs_in_searches_and_renews(package, site, browser):
-    script = shutil.copy(SCRIPT, package)
-    command = ["node", script, f"{site.base}/fhir", "js-app"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as app:
-        try:
-            address = f"http://127.0.0.1:{app.stdout.readline().strip()}"
-            site.register("js-app", f"{address}/app")
-            sent = browser.get(f"{address}/launch", allow_redirects=False, timeout=30)
-            assert sent.status_code in (302, 303), sent.text
-            back = site.consented(sent.headers["Location"], browser)
-            answer = browser.get(back, timeout=60)
-            assert answer.status_code == 200, answer.text
-            told = answer.json()
-        finally:
-            app.terminate()
+@pytest.mark.parametrize("from_chart", [False, True], ids=["standalone", "from our chart"])
+def test_the_javascript_client_signs_in_searches_and_renews(package, site, browser, from_chart):
+    client_id = f"js-{from_chart}"
+    with running(package, site, client_id) as address:
+        site.register(client_id, f"{address}/app", f"{address}/launch")
+        begin = site.opened_from_the_chart(client_id, browser) if from_chart else f"{address}/launch"
+        assert begin.startswith(f"{address}/launch")
+        sent = browser.get(begin, allow_redirects=False, timeout=30)
+        assert sent.status_code in (302, 303), sent.text
+        back = site.consented(sent.headers["Location"], browser)
+        answer = browser.get(back, timeout=60)
+        assert answer.status_code == 200, answer.text
+        told = answer.json()
     assert told["goals"] == 1
     assert told["patient"] == told["again"]
     assert "Practitioner/" in told["user"]

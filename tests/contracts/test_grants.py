@@ -80,5 +80,5 @@ def test_a_session_is_opened_by_its_secret_and_renewed_by_one(database, seals):
         found = sessions.get(tx, seals, session.sid, "secret", 1)
         assert (found.patient, found.renew_at, found.body) == ("q", 50, {"token": "u"})
         assert sessions.reseal(tx, seals) == 1
-        sessions.end(tx, session.sid)
+        sessions.forget(tx, session.sid)
         assert sessions.get(tx, seals, session.sid, "secret", 1) is None

@@ -8,6 +8,7 @@ import uuid
 from urllib.parse import urlencode
 
 import pytest
+import requests
 from joserfc import jwt
 from joserfc.jwk import ECKey, RSAKey
 
@@ -189,6 +190,20 @@ def ehr(tmp_path, keys, clock):
     yield Ehr(desk, server)
     server.stop()
     store.close()
+
+
+@pytest.fixture
+def launched(ehr):
+    """Opens a chart from the EHR in a server's browser, and gives the path of its page."""
+
+    def make(server, **about):
+        begun = server.client.get("/auth/launch", query_string={"iss": ehr.iss, "launch": ehr.launch(**about)})
+        back = requests.get(begun.headers["Location"], allow_redirects=False, timeout=10).headers["Location"]
+        come = server.client.get(back.removeprefix(BASE))
+        assert come.status_code == 302, come.get_data(as_text=True)
+        return come.headers["Location"].removeprefix(BASE)
+
+    return make
 
 
 @pytest.fixture

@@ -354,7 +354,10 @@ def test_consent_is_asked_and_given_in_one_browser(server, ehr):
     assert server.client.post("/auth/consent", data=form, headers=cross).status_code == 403
     site = {"Sec-Fetch-Site": "cross-site"}
     assert server.client.post("/auth/consent", data=form, headers=site).status_code == 403
-    own = {"Origin": BASE, "Sec-Fetch-Site": "same-origin"}
+    sandboxed = {"Origin": "null", "Sec-Fetch-Site": "cross-site"}
+    assert server.client.post("/auth/consent", data=form, headers=sandboxed).status_code == 403
+    assert stranger.post("/auth/consent", data=form, headers={"Origin": "null"}).status_code == 400
+    own = {"Origin": "null", "Sec-Fetch-Site": "same-origin"}
     assert server.client.post("/auth/consent", data=form, headers=own).status_code == 303
     assert server.client.post("/auth/consent", data=form, headers=own).status_code == 400
 

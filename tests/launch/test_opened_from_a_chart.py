@@ -2,6 +2,7 @@
 
 import re
 import time
+from contextlib import contextmanager
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
@@ -14,6 +15,7 @@ from fhirplan.launch.begin import connection_of
 from fhirplan.launch.refusals import PageRefused
 from fhirplan.store import audit, links
 from fhirplan.store.commit import Change, Origin, commit
+from fhirplan.web.sessions import AUTHORITY
 
 BASE = "http://127.0.0.1:8080"
 SECRET = "a very s:ecret/secret"
@@ -33,6 +35,20 @@ def came_back(url):
     assert answer.status_code == 302, answer.text
     assert answer.headers["Location"].startswith(f"{BASE}/auth/callback?")
     return answer.headers["Location"].removeprefix(BASE)
+
+
+def csrf(page):
+    return re.search(r'name="csrf" value="([^"]+)"', page.get_data(as_text=True))[1]
+
+
+@contextmanager
+def ahead(server, ms):
+    """Our clocks, that much ahead."""
+    authority = server.app.extensions[AUTHORITY]
+    known = authority.clock
+    object.__setattr__(authority, "clock", lambda: int(known() + ms))
+    yield
+    object.__setattr__(authority, "clock", known)
 
 
 def chart(server, answer, client=None):
@@ -145,10 +161,53 @@ def test_two_charts_of_two_people_in_one_browser_do_not_mix(server, ehr):
 def test_leaving_one_chart_leaves_the_other_open(server, ehr):
     one, two = opened(server, ehr), opened(server, ehr, patient="pat-2")
     root = one.headers["Location"].partition("/chart/patients")[0]
-    assert server.client.post(f"{root}/chart/leave", headers={"Sec-Fetch-Site": "cross-site"}).status_code == 403
-    assert server.client.post(f"{root}/chart/leave").status_code == 200
+    form = {"csrf": csrf(chart(server, one))}
+    assert server.client.post(f"{root}/chart/leave").status_code == 403
+    cross = {"Sec-Fetch-Site": "cross-site"}
+    assert server.client.post(f"{root}/chart/leave", data=form, headers=cross).status_code == 403
+    left = server.client.post(f"{root}/chart/leave", data=form)
+    assert left.status_code == 200
+    assert any("Max-Age=0" in item for item in left.headers.getlist("Set-Cookie"))
     assert chart(server, one).status_code == 401
     assert chart(server, two).status_code == 200
+
+
+def typed(server, opened, text):
+    """A form of the call page with this text in it, as the browser would send it."""
+    page = f"{opened.headers['Location']}/contacts/new"
+    return page, {"csrf": csrf(server.client.get(page)), "form": "call", "how": "left-message", "said": text}
+
+
+def test_what_was_typed_when_the_session_ended_is_there_in_the_next(server, ehr):
+    first = opened(server, ehr)
+    page, form = typed(server, first, "Half a sentence")
+    ends = server.app.extensions[AUTHORITY].settings.session_hours * 3_600_000
+    with ahead(server, ends + 60_000):
+        saved = server.client.post(page, data=form)
+        assert saved.status_code == 401
+        assert saved.headers["X-Draft"] == "kept"
+        assert "Half a sentence" not in saved.get_data(as_text=True)
+        more = server.client.post(page.replace("contacts/new", "draft"), data=form | {"said": "A whole sentence"})
+        assert (more.status_code, more.headers["X-Draft"]) == (401, "kept")
+        assert server.client.get(page).status_code == 401
+    again = server.client.get(f"{opened(server, ehr).headers['Location']}/contacts/new").get_data(as_text=True)
+    assert "A whole sentence" in again
+    with ahead(server, ends + 13 * 3_600_000):
+        assert "X-Draft" not in server.client.post(page, data=form).headers
+
+
+def test_a_session_that_was_left_or_is_anothers_keeps_nothing(server, ehr):
+    first = opened(server, ehr)
+    page, form = typed(server, first, "Planted")
+    stranger = server.app.test_client()
+    stranger.set_cookie("fhirplan_form", server.client.get_cookie("fhirplan_form", path="/chart").value, path="/chart")
+    with ahead(server, 11 * 3_600_000):
+        assert "X-Draft" not in stranger.post(page, data=form).headers
+        assert "X-Draft" not in server.client.post(page.replace("/patients/", "/patients/other-"), data=form).headers
+    server.client.post(f"{page.partition('/chart/patients')[0]}/chart/leave", data=form)
+    kept = server.client.post(page, data=form)
+    assert kept.status_code == 401
+    assert "X-Draft" not in kept.headers
 
 
 def test_a_cookie_from_another_launch_opens_nothing(server, ehr):
@@ -380,8 +439,6 @@ def test_the_ehrs_token_is_renewed_ahead_of_its_end(server, ehr, monkeypatch, cl
 
 def _later(server, seconds):
     """Moves our clock, which the sessions see, so many seconds from now."""
-    from fhirplan.web.sessions import AUTHORITY
-
     authority = server.app.extensions[AUTHORITY]
     object.__setattr__(authority, "clock", lambda: int((time.time() + seconds) * 1000))
 
@@ -425,8 +482,6 @@ def test_tokens_of_the_ehr_are_not_in_the_database_as_they_are(server, ehr, monk
 
 
 def test_only_configured_issuers_belong_to_a_connection(server, ehr):
-    from fhirplan.web.sessions import AUTHORITY
-
     authority = server.app.extensions[AUTHORITY]
     assert connection_of(authority, ehr.iss + "/").name == "default"
     with pytest.raises(PageRefused):

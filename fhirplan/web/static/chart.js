@@ -44,9 +44,27 @@
   });
 
   // A form that has been typed into warns before its page is left for good.
-  var dirty = false;
-  document.addEventListener("input", function (event) { if (event.target.closest("form[hx-post]")) dirty = true; });
-  document.addEventListener("submit", function () { dirty = false; });
+  var dirty = false, typed = new Set();
+  document.addEventListener("input", function (event) {
+    var form = event.target.closest("form[hx-post]");
+    if (form) { dirty = true; typed.add(form); }
+  });
+  document.addEventListener("submit", function (event) {
+    if (dirty && event.target.matches(".leave")) {
+      event.preventDefault();
+      keep().then(function () { dirty = false; event.target.submit(); }, function () { say(body.dataset.leave); });
+    } else dirty = false;
+  });
+
+  // Has what was typed kept as drafts, before its person leaves.
+  function keep() {
+    return Promise.all(Array.from(typed).map(function (form) {
+      var button = form.querySelector('[formaction$="/draft"]');
+      if (!button || !form.isConnected) return null;
+      return fetch(button.getAttribute("formaction"), { method: "POST", body: new URLSearchParams(new FormData(form)) })
+        .then(function (answer) { if (!answer.ok && !answer.headers.get("X-Draft")) throw new Error("not kept"); });
+    }));
+  }
   window.addEventListener("beforeunload", function (event) { if (dirty) event.preventDefault(); });
 
   document.addEventListener("htmx:sendError", function () { say(body.dataset.offline); });
@@ -56,7 +74,8 @@
     // An answer that is no page of the chart (the session has ended, say) must not take the place of what was typed.
     if (event.detail.xhr.status === 401) {
       event.detail.shouldSwap = false;
-      say(body.dataset.session);
+      dirty = !event.detail.xhr.getResponseHeader("X-Draft");
+      say(dirty ? body.dataset.session : body.dataset.kept);
     } else if (event.detail.xhr.status >= 400 && event.detail.target.matches("li.task")) {
       event.detail.target = document.getElementById("main");
       event.detail.selectOverride = "#main";

@@ -1,0 +1,41 @@
+"""What tests of several rooms share: packages of npm, installed once and kept between runs."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+QUIET = [
+    "--no-audit",
+    "--no-fund",
+    "--ignore-scripts",
+    "--prefer-offline",
+    "--fetch-retries=0",
+    "--fetch-timeout=10000",
+]
+LEFT_OUT = ["--omit=dev", "--omit=optional", "--omit=peer"]
+
+
+@pytest.fixture(scope="session")
+def from_npm(pytestconfig):
+    """Gives the folder in which a package is installed; skips where it cannot be."""
+
+    def installed(package):
+        npm = shutil.which("npm")
+        if not npm or not shutil.which("node"):
+            pytest.skip("node and npm are not installed")
+        folder = Path(pytestconfig.cache.mkdir(f"npm-{package.replace('@', '-')}"))
+        done = folder / "installed"
+        if not done.exists():
+            command = [npm, "install", *QUIET, *LEFT_OUT, "--prefix", str(folder), package]
+            try:
+                ended = subprocess.run(command, capture_output=True, timeout=240)
+            except subprocess.TimeoutExpired:
+                pytest.skip(f"npm did not install {package} within four minutes")
+            if ended.returncode:
+                pytest.skip(f"npm cannot install {package} here")
+            done.touch()
+        return folder
+
+    return installed
