@@ -1,10 +1,12 @@
-"""What tests of several rooms share: packages of npm, installed once and kept between runs."""
+"""What tests of several rooms share: a migrated database to copy, and packages of npm, installed once and kept."""
 
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
+
+from fhirplan.store.engine import Database
 
 QUIET = [
     "--no-audit",
@@ -39,3 +41,13 @@ def from_npm(pytestconfig):
         return folder
 
     return installed
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory):
+    """A migrated SQLite file to copy, since a migration takes longer than most tests."""
+    path = tmp_path_factory.mktemp("empty") / "fhirplan.db"
+    made = Database.open(f"sqlite:///{path}")
+    made.migrate()
+    made.close()
+    return path

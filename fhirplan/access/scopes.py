@@ -12,9 +12,7 @@ from typing import Final, Literal, cast
 from urllib.parse import quote, unquote_plus
 
 Level = Literal["patient", "user", "system"]
-Letter = Literal["c", "r", "u", "d", "s"]
 
-LEVELS: Final[tuple[Level, ...]] = ("patient", "user", "system")
 LETTERS: Final = "cruds"
 """Create, read, update, delete, search, in the order in which they are written."""
 PERSONAL: Final = frozenset({"openid", "fhirUser", "profile", "online_access", "offline_access"})

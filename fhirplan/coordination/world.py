@@ -13,8 +13,8 @@ from fhirplan.fhir.codec import Resource
 class World(Protocol):
     """The record of one connection, as the rules read it; every reference is ``Type/id``.
 
-    ``points`` is asked only for the elements in ``POINTERS``, each of which is a search parameter, and ``of_patient``
-    only for the types in ``PATIENT_READS``, so that a store can answer both from its indexes.
+    ``points`` is asked only for the elements in ``POINTERS``, each of which is a search parameter, so that a store can
+    answer it from its indexes.
     """
 
     def get(self, ref: str) -> Resource | None:
@@ -43,8 +43,6 @@ POINTERS: Mapping[tuple[str, str], str] = {
 _ELEMENTS: Mapping[str, tuple[str, ...]] = {
     type_: tuple(element for owner, element in POINTERS if owner == type_) for type_, _ in POINTERS
 }
-# What ``of_patient`` is asked for.
-PATIENT_READS: tuple[str, ...] = ("CarePlan", "Task", "Encounter", "Condition", "Consent", "Communication", "Flag")
 
 
 class MemoryWorld:

@@ -25,7 +25,6 @@ class TypeCapability:
     interactions: frozenset[str] = _NOTHING
     search: frozenset[str] = _NOTHING
     conditional_create: bool = False
-    conditional_update: bool = False
     versioning: str = ""
 
     def can(self, interaction: str) -> bool:
@@ -80,7 +79,6 @@ def _type(item: dict[str, Any]) -> TypeCapability:
         interactions=frozenset(str(one.get("code")) for one in _objects(item.get("interaction"))),
         search=frozenset(str(one.get("name")) for one in _objects(item.get("searchParam"))),
         conditional_create=item.get("conditionalCreate") is True,
-        conditional_update=item.get("conditionalUpdate") is True,
         versioning=str(item.get("versioning") or ""),
     )
 

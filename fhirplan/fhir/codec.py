@@ -90,7 +90,7 @@ def loads(text: str | bytes, *, max_depth: int = MAX_DEPTH) -> Json:
     deeper than ``max_depth``.
     """
     if isinstance(text, bytes):
-        text = _decode(text)
+        text = utf8(text, "JSON")
     if text.startswith("\ufeff"):
         raise _malformed("The text starts with a byte order mark. Send UTF-8 without one.", text, 0)
     try:
@@ -166,7 +166,8 @@ def _raw_integers(value: Json) -> Json:
     return msgspec.Raw(str(value).encode()) if type(value) is int else value
 
 
-def _decode(data: bytes) -> str:
+def utf8(data: bytes, format: str) -> str:
+    """The text of a document in JSON or XML, as ``format`` says; raises MalformedRequest where it is not UTF-8."""
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -175,7 +176,7 @@ def _decode(data: bytes) -> str:
             Issue(
                 "fatal",
                 "invalid",
-                f"The text is not UTF-8 (byte {error.start}). FHIR JSON is always UTF-8.",
+                f"The text is not UTF-8 (byte {error.start}). FHIR {format} is always UTF-8.",
                 line=before.count(b"\n") + 1,
                 column=error.start - before.rfind(b"\n"),
             )

@@ -15,7 +15,7 @@ from fhirplan.interactions.services import Services
 from fhirplan.interactions.sight import sight
 from fhirplan.interactions.values import Interaction, Reply
 from fhirplan.search import match, wording
-from fhirplan.search.criteria import Chain, Condition, Criterion, Every, Has, Missing, Negation, Some, TokenValue
+from fhirplan.search.criteria import Chain, Condition, Criterion, Every, Missing, Negation, Some, TokenValue, leads_on
 from fhirplan.search.definitions import ID, LAST_UPDATED
 from fhirplan.search.query import Query
 from fhirplan.search.values import extractor
@@ -101,7 +101,7 @@ def _matched(tx: Transaction, interaction: Interaction, query: Query, version: V
 
 def _fulfils(tx: Transaction, interaction: Interaction, query: Query, criterion: Criterion, version: Version) -> bool:
     """Whether the resource fulfils a criterion: judged from itself, or by the database where it leads to others."""
-    if not _leads_on(criterion):
+    if not leads_on(criterion):
         only = replace(query, conditions=(criterion,), words=())
         return match.matches(version.resource(), only, spec(query.type).parameters, interaction.base)
     if is_made(version.type, version.id):
@@ -111,17 +111,6 @@ def _fulfils(tx: Transaction, interaction: Interaction, query: Query, criterion:
     this = Condition(ID, (TokenValue(None, version.id),))
     alone = replace(query, conditions=(criterion, this), words=(), sort=(), includes=(), count=1, after=None, total="")
     return bool(search(tx, interaction.connection, alone).versions)
-
-
-def _leads_on(criterion: Criterion) -> bool:
-    match criterion:
-        case Chain() | Has():
-            return True
-        case Every(parts) | Some(parts):
-            return any(_leads_on(part) for part in parts)
-        case Negation(part):
-            return _leads_on(part)
-    return False
 
 
 def _codes(criterion: Criterion) -> Iterator[str]:

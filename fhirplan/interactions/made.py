@@ -14,17 +14,15 @@ from fhirplan.interactions.sight import Sight
 from fhirplan.interactions.values import Interaction
 from fhirplan.search import match
 from fhirplan.search.criteria import (
-    Chain,
     Condition,
     Criterion,
     DateValue,
     Every,
-    Has,
     Missing,
-    Negation,
     ReferenceValue,
     Some,
     TokenValue,
+    leads_on,
 )
 from fhirplan.search.definitions import ID, LAST_UPDATED
 from fhirplan.search.query import Query
@@ -67,7 +65,7 @@ class Made:
         self._eyes = eyes
         asked = _apart(query) if eyes is None else [followed(item, eyes) for item in _apart(query)]
         conditions = tuple(looked_up(tx, interaction.connection, PROVENANCE, item, CATALOG) for item in asked)
-        if any(_leads_on(item) for item in conditions):
+        if any(leads_on(item) for item in conditions):
             raise TooCostly(f"Too many resources are at the other end of this search. {_NARROWER}")
         self._query = replace(query, conditions=conditions)
         self._backwards = bool(query.sort) and query.sort[0].descending
@@ -172,17 +170,6 @@ def _finds_none(criterion: Criterion) -> bool:
             return any(_finds_none(part) for part in parts)
         case Some(parts):
             return all(_finds_none(part) for part in parts)
-    return False
-
-
-def _leads_on(criterion: Criterion) -> bool:
-    match criterion:
-        case Chain() | Has():
-            return True
-        case Every(parts) | Some(parts):
-            return any(_leads_on(part) for part in parts)
-        case Negation(part):
-            return _leads_on(part)
     return False
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from fhirplan.errors import InvalidResource
 from fhirplan.fhir.codec import Resource
 from fhirplan.merge.conflict import Clash
-from fhirplan.merge.policy import Choice, Settle, Side, ask
+from fhirplan.merge.policy import Choice, Settle, ask
 from fhirplan.merge.rules import R4, Rules
 from fhirplan.merge.three_way import Outcome, merge
 
@@ -42,12 +42,3 @@ def apply(
             expression=unknown[0],
         )
     return outcome
-
-
-def everywhere(side: Side) -> Settle:
-    """Settles every clash one way; ``both`` where both values can stand, else ours."""
-
-    def one_way(clash: Clash) -> Choice:
-        return "ours" if side == "both" and not clash.both else side
-
-    return one_way

@@ -8,9 +8,9 @@ path is the item itself.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
 Alternatives = tuple[tuple[str, ...], ...]
 
@@ -196,10 +196,6 @@ class Rules:
     def identity(self, element: str, datatype: str) -> Identity:
         """What names an item of this list; by value alone where nothing is declared."""
         return self.identities.get(element) or self.identities.get(datatype) or BY_VALUE
-
-    def widened(self, **more: Any) -> Rules:
-        """These rules with more of each field: ``R4.widened(sets={"X.y"}, identities={"X.z": Identity(…)})``."""
-        return replace(self, **{name: getattr(self, name) | value for name, value in more.items()})
 
 
 R4: Final = Rules(

@@ -171,3 +171,15 @@ def weight(criterion: Criterion) -> int:
             return sum(weight(part) for part in parts)
         case Negation(part):
             return weight(part)
+
+
+def leads_on(criterion: Criterion) -> bool:
+    """Whether other resources decide too if one fulfils it: a chain or ``_has`` stands somewhere in it."""
+    match criterion:
+        case Chain() | Has():
+            return True
+        case Every(parts) | Some(parts):
+            return any(leads_on(part) for part in parts)
+        case Negation(part):
+            return leads_on(part)
+    return False

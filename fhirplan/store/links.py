@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import bindparam, delete, insert, select, update
 
@@ -169,7 +169,20 @@ def their_id(tx: Transaction, connection: str, type_: str, id_: str) -> str:
 
 def put(tx: Transaction, connection: str, item: Link, now: int) -> None:
     """Writes a link, over the one our resource had."""
-    values = {
+    values = _row(item, now)
+    if not tx.run(_UPDATE, connection_=connection, type_=item.type, id_=item.id, **values):
+        tx.run(_INSERT, connection=connection, type=item.type, id=item.id, **values)
+
+
+def add(tx: Transaction, connection: str, items: Sequence[Link], now: int) -> None:
+    """Writes links of resources that have none."""
+    tx.many(
+        _INSERT, [{"connection": connection, "type": item.type, "id": item.id, **_row(item, now)} for item in items]
+    )
+
+
+def _row(item: Link, now: int) -> dict[str, Any]:
+    return {
         "ehr_id": item.ehr_id,
         "ehr_version": item.ehr_version,
         "ehr_updated": item.ehr_updated,
@@ -178,28 +191,6 @@ def put(tx: Transaction, connection: str, item: Link, now: int) -> None:
         "ehr_gone": int(item.ehr_gone),
         "updated": now,
     }
-    if not tx.run(_UPDATE, connection_=connection, type_=item.type, id_=item.id, **values):
-        tx.run(_INSERT, connection=connection, type=item.type, id=item.id, **values)
-
-
-def add(tx: Transaction, connection: str, items: Sequence[Link], now: int) -> None:
-    """Writes links of resources that have none."""
-    rows = [
-        {
-            "connection": connection,
-            "type": item.type,
-            "id": item.id,
-            "ehr_id": item.ehr_id,
-            "ehr_version": item.ehr_version,
-            "ehr_updated": item.ehr_updated,
-            "base": codec.dumps(item.base) if item.base is not None else None,
-            "local_version": item.local_version,
-            "ehr_gone": int(item.ehr_gone),
-            "updated": now,
-        }
-        for item in items
-    ]
-    tx.many(_INSERT, rows)
 
 
 def touch(tx: Transaction, connection: str, known: Stored, ehr_version: str, ehr_updated: str, now: int) -> bool:

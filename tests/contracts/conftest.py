@@ -1,6 +1,7 @@
 """One empty database per test, on SQLite and on PostgreSQL: what holds for one must hold for the other."""
 
 import os
+import shutil
 import uuid
 
 import pytest
@@ -24,8 +25,8 @@ def postgresql():
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database(request, tmp_path):
     if request.param == "sqlite":
+        shutil.copy(request.getfixturevalue("empty_database"), tmp_path / "fhirplan.db")
         made = Database.open(f"sqlite:///{tmp_path}/fhirplan.db")
-        made.migrate()
         yield made
         made.close()
         return

@@ -276,16 +276,6 @@ def clinic() -> Iterator[Clinic]:
     store.close()
 
 
-@pytest.fixture(scope="session")
-def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated SQLite file to copy, since a migration takes longer than most tests here."""
-    path = tmp_path_factory.mktemp("empty") / "fhirplan.db"
-    made = Database.open(f"sqlite:///{path}")
-    made.migrate()
-    made.close()
-    return path
-
-
 @pytest.fixture
 def database(tmp_path: Path, empty_database: Path) -> Iterator[Database]:
     shutil.copy(empty_database, tmp_path / "fhirplan.db")

@@ -13,9 +13,9 @@ import random
 import shutil
 import sys
 import tempfile
-import threading
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -257,11 +257,8 @@ class Machine(RuleBasedStateMachine):
 
     @rule()
     def both_work_at_once(self) -> None:
-        threads = [threading.Thread(target=run_sync, args=(sides,), kwargs={"once": False}) for sides in self.workers]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        with ThreadPoolExecutor(len(self.workers)) as together:
+            list(together.map(lambda sides: run_sync(sides, once=False), self.workers))
 
     @rule(point=st.sampled_from(points.POINTS), which=st.integers(0, 1), times=st.integers(1, 3))
     def a_worker_dies_and_another_comes(self, point: points.Point, which: int, times: int) -> None:

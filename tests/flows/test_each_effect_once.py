@@ -343,6 +343,7 @@ def test_two_workers_on_postgresql_have_each_of_5000_effects_once(
 def test_two_lanes_of_claims_on_postgresql_never_share_a_patient(ours_on_postgresql: Any, make: Any) -> None:
     """Two claims of one lane that begin at the same moment: the second sees the first."""
     import threading
+    from concurrent.futures import ThreadPoolExecutor
 
     from fhirplan.store import outbox
 
@@ -359,10 +360,7 @@ def test_two_lanes_of_claims_on_postgresql_never_share_a_patient(ours_on_postgre
                     taken.append(worker)
         ours.database.leave()
 
-    threads = [threading.Thread(target=take, args=(worker,)) for worker in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(4) as together:
+        list(together.map(take, range(4)))
     assert len(set(taken)) == 1
     push(ours.sides, Tally())

@@ -6,6 +6,7 @@ import dataclasses
 import re
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from fhirplan.ehr.budget import Budget
@@ -77,11 +78,8 @@ def test_one_lane_is_never_worked_by_two_workers(clinic: Any, door: Any, behind_
     watch = Watch(door, 0.05)
     workers = [behind_door.sides.twin(number) for number in (1, 2, 3)]
     workers = [dataclasses.replace(sides, bundle=2) for sides in workers]
-    threads = [threading.Thread(target=push, args=(sides, Tally())) for sides in workers]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(len(workers)) as together:
+        list(together.map(lambda sides: push(sides, Tally()), workers))
     for sides in workers:
         sides.leave()
     assert watch.twice == []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -129,11 +129,8 @@ def test_all_workers_share_the_pause_and_one_of_them_tries_again(many: int, us: 
     clock.at = known.until + MINUTE
     before = posts(seen)
     workers = [us.sides.twin(1), us.sides.twin(2)]
-    threads = [threading.Thread(target=push, args=(sides, Tally())) for sides in workers]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(len(workers)) as together:
+        list(together.map(lambda sides: push(sides, Tally()), workers))
     for sides in workers:
         sides.leave()
     assert posts(seen) == before + 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -55,11 +56,8 @@ def test_two_workers_at_once_make_no_duplicates(clinic: Any, ours: Any, sides_of
         start.wait()
         push(sides, Tally(), everything=True)
 
-    threads = [threading.Thread(target=work, args=(sides,)) for sides in workers]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(2) as together:
+        list(together.map(work, workers))
     assert ours.sync().agreed
     assert sorted(goal["description"]["text"] for goal in clinic.all("Goal")) == sorted(f"Goal {n}" for n in range(20))
 

@@ -14,22 +14,12 @@ from joserfc.jwk import ECKey
 from fhirplan import assembly, settings
 from fhirplan.access import token
 from fhirplan.interactions.issuers import Issuer, Issuers
-from fhirplan.store.engine import Database
 from fhirplan.web.app import create_app
 
 BASE = "http://127.0.0.1:8080/fhir"
 AUTH = "http://127.0.0.1:8080/auth"
 KEY = ECKey.generate_key("P-384", {"kid": "ours"})
 PUBLIC = token.public_keys({"keys": [KEY.as_dict(private=False)]})
-
-
-@pytest.fixture(scope="session")
-def empty_database(tmp_path_factory):
-    path = tmp_path_factory.mktemp("guarded") / "empty.db"
-    database = Database.open(f"sqlite:///{path}")
-    database.migrate()
-    database.close()
-    return path
 
 
 @contextmanager

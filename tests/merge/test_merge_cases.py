@@ -2,6 +2,7 @@
 
 import copy
 import importlib.util
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -377,7 +378,8 @@ def test_resources_of_different_types_are_refused():
 
 def test_rules_can_be_widened_for_one_element():
     base = {"resourceType": "Basic", "strange": 1}
-    rules = R4.widened(whole={"Task.restriction"}, identities={"Task.input": Identity(names=(("id",),))})
+    named = {**R4.identities, "Task.input": Identity(names=(("id",),))}
+    rules = replace(R4, whole=R4.whole | {"Task.restriction"}, identities=named)
     one, other = made.task(), made.task()
     one["restriction"]["period"]["end"], other["restriction"]["period"]["start"] = "2026-03-12", "2026-03-08"
     assert isinstance(merge(made.task(), one, other), Merged)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fhirplan.fhir.codec import dumps
-from fhirplan.merge.resolve import apply, everywhere
+from fhirplan.merge.resolve import apply
 from fhirplan.merge.spelling import spelled
 from fhirplan.merge.three_way import Clashing, Merged, merge
 
@@ -33,6 +33,10 @@ def clashing_leaves(outcome):
     if isinstance(outcome, Merged):
         return set()
     return {leaf for c in outcome.clashes for leaf in made.leaves([c.base, c.local, c.remote])}
+
+
+def everywhere(side):
+    return lambda _clash: side
 
 
 def content(resource):

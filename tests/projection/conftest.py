@@ -11,7 +11,6 @@ import pytest
 from fhirplan import assembly, settings
 from fhirplan.cli.load import load
 from fhirplan.projection.project import project_due
-from fhirplan.store.engine import Database
 from fhirplan.web.app import create_app
 
 ROOT = Path(__file__).parents[2]
@@ -22,15 +21,6 @@ def pytest_generate_tests(metafunc):
     """Runs a test that asks for a ``scenario`` once for each sample bundle."""
     if "scenario" in metafunc.fixturenames:
         metafunc.parametrize("scenario", SCENARIOS, ids=[one["id"] for one in SCENARIOS])
-
-
-@pytest.fixture(scope="session")
-def empty_database(tmp_path_factory):
-    path = tmp_path_factory.mktemp("database") / "empty.db"
-    database = Database.open(f"sqlite:///{path}")
-    database.migrate()
-    database.close()
-    return path
 
 
 class Clinic:

@@ -1,6 +1,6 @@
 """What brings a state up to date: a write, the clock, a deletion; and what must not: the projection itself."""
 
-import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -136,21 +136,13 @@ def _dies(*_args):
 def test_two_workers_raise_each_flag_once(clinic):
     made = clinic(NOW)
     made.load("b01-hf-home-health.json")
-    failed = []
 
-    def work():
-        try:
-            for _ in range(5):
-                project(made.to, "pat-hf")
-        except Exception as error:  # noqa: BLE001 - told below
-            failed.append(error)
+    def work(_worker):
+        for _ in range(5):
+            project(made.to, "pat-hf")
 
-    threads = [threading.Thread(target=work) for _ in range(4)]
-    for one in threads:
-        one.start()
-    for one in threads:
-        one.join()
-    assert failed == []
+    with ThreadPoolExecutor(4) as workers:
+        list(workers.map(work, range(4)))
     names = [item["identifier"][0]["value"] for item in made.found("Flag?author=Device/fhirplan")]
     assert len(names) == len(set(names)) > 0
     [only] = made.found(f"List?item={PLAN}")

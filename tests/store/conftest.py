@@ -1,5 +1,7 @@
 """A migrated SQLite database and a Task like those of a real plan."""
 
+import shutil
+
 import pytest
 
 from fhirplan.store.commit import Change, Origin, commit
@@ -14,9 +16,9 @@ def url(tmp_path):
 
 
 @pytest.fixture
-def database(url):
+def database(url, tmp_path, empty_database):
+    shutil.copy(empty_database, tmp_path / "fhirplan.db")
     made = Database.open(url)
-    made.migrate()
     yield made
     made.close()
 

@@ -1,4 +1,4 @@
-"""Indexes are made anew in batches, while others write, and a stopped run goes on."""
+"""Indexes are made anew in batches, while others write."""
 
 from dataclasses import replace
 from urllib.parse import parse_qsl
@@ -102,22 +102,6 @@ def test_everything_can_be_made_anew_with_the_same_result(tasks, database, found
 
 def test_nothing_to_do_does_nothing(tasks, database):
     assert reindex(database, "default") == 0
-
-
-def test_a_stopped_run_goes_on_where_it_was(tasks, database, found):
-    class Stopped(Exception):
-        pass
-
-    def stop(done, _all):
-        if done >= 6:
-            raise Stopped
-
-    with pytest.raises(Stopped):
-        reindex(database, "default", catalog=WIDER, batch=3, progress=stop)
-    with pytest.raises(InvalidSearch):
-        found("note-author=Practitioner/a", WIDER)
-    assert reindex(database, "default", catalog=WIDER, batch=3) == 4
-    assert len(found("note-author=Practitioner/a", WIDER)) == 10
 
 
 def test_what_is_written_meanwhile_is_indexed_too(tasks, database, found, task):

@@ -2,6 +2,7 @@
 
 import os
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from cryptography.fernet import Fernet
@@ -29,17 +30,14 @@ def test_the_key_file_is_for_its_owner_only_and_another_is_refused(seals, tmp_pa
 
 
 def test_many_processes_that_start_at_once_have_one_key(tmp_path):
-    made, ready = [], threading.Barrier(8)
+    ready = threading.Barrier(8)
 
-    def start():
+    def start(_process):
         ready.wait()
-        made.append(Sealer(tmp_path / "keys" / "encryption.key").seal(b"x"))
+        return Sealer(tmp_path / "keys" / "encryption.key").seal(b"x")
 
-    threads = [threading.Thread(target=start) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(8) as together:
+        made = list(together.map(start, range(8)))
     assert {Sealer(tmp_path / "keys" / "encryption.key").open(one) for one in made} == {b"x"}
     assert os.listdir(tmp_path / "keys") == ["encryption.key"]
 

@@ -11,19 +11,9 @@ from pathlib import Path
 import pytest
 
 from fhirplan import assembly, settings
-from fhirplan.store.engine import Database
 from fhirplan.web.app import create_app
 
 BASE = "http://127.0.0.1:8080/fhir"
-
-
-@pytest.fixture(scope="session")
-def empty_database(tmp_path_factory):
-    path = tmp_path_factory.mktemp("database") / "empty.db"
-    database = Database.open(f"sqlite:///{path}")
-    database.migrate()
-    database.close()
-    return path
 
 
 @pytest.fixture

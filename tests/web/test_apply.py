@@ -1,7 +1,7 @@
 """PlanDefinition/$apply over HTTP: plan, goals, team and tasks in one transaction, dry, again, and refused."""
 
 import json
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
 
@@ -128,18 +128,14 @@ def test_the_template_may_be_named_by_its_url_or_sent_along(api):
 
 
 def test_two_who_apply_at_once_make_one_plan(api):
-    answers = []
+    body = {"resourceType": "Parameters", "parameter": [{"name": n, "valueString": v} for n, v in ASKED.items()]}
 
-    def go():
-        body = {"resourceType": "Parameters", "parameter": [{"name": n, "valueString": v} for n, v in ASKED.items()]}
-        answers.append(api.app.test_client().post(f"/fhir/{HEART}/$apply", data=json.dumps(body),
-                                                  content_type="application/fhir+json").status_code)  # fmt: skip
+    def go(_caller):
+        caller = api.app.test_client()
+        return caller.post(f"/fhir/{HEART}/$apply", data=json.dumps(body), content_type="application/fhir+json")
 
-    threads = [threading.Thread(target=go) for _ in range(4)]
-    for one in threads:
-        one.start()
-    for one in threads:
-        one.join()
+    with ThreadPoolExecutor(4) as together:
+        answers = [answer.status_code for answer in together.map(go, range(4))]
     assert set(answers) <= {200, 412}
     assert 200 in answers
     assert len(found(api, "CarePlan?patient=p1")) == 1

@@ -14,7 +14,7 @@ from typing import Any, Final, Literal
 from xml.parsers import expat
 
 from fhirplan.errors import InvalidResource, Issue, MalformedRequest, TooCostly
-from fhirplan.fhir.codec import MAX_DEPTH, Json, Resource, loads
+from fhirplan.fhir.codec import MAX_DEPTH, Json, Resource, loads, utf8
 from fhirplan.fhir.structure import resource_types
 from fhirplan.fhir.xml.layout import PRIMITIVE, Place, Slot, slots
 from fhirplan.fhir.xml.narrative import XHTML, NotXhtml, standalone
@@ -39,7 +39,7 @@ def from_xml(data: bytes | str, *, max_bytes: int = MAX_BYTES, max_depth: int = 
         data = data.encode("utf-8", "surrogatepass")
     if len(data) > max_bytes:
         raise TooCostly(f"The XML has {len(data)} bytes; at most {max_bytes} are read. Send it in parts.")
-    _expect_utf8(data)
+    utf8(data, "XML")
     return _Reader(data.removeprefix(_BOM), max_depth).read()
 
 
@@ -322,19 +322,3 @@ def _explained(error: expat.ExpatError) -> str:
 def _meant(name: str, known: Any) -> str:
     close = get_close_matches(name[:60], known, n=1)
     return f" Did you mean {close[0]}?" if close else ""
-
-
-def _expect_utf8(data: bytes) -> None:
-    try:
-        data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        before = data[: error.start]
-        raise MalformedRequest(
-            Issue(
-                "fatal",
-                "invalid",
-                f"The text is not UTF-8 (byte {error.start}). FHIR XML is always UTF-8.",
-                line=before.count(b"\n") + 1,
-                column=error.start - before.rfind(b"\n"),
-            )
-        ) from None
