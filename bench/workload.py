@@ -94,11 +94,13 @@ def _puts(base: str) -> str:
     """Updates with If-Match of the open tasks of one part of the patients, each from version to version."""
     before, after = json.dumps(people.task("@ID@", "@P@")).split("Call within", 1)
     return (
-        f"local open, size, part, next = {people.OPEN_TASKS}, {SLICE}, 0, 0\n"
+        # wrk calls ``request`` once before it sends anything, to see what kind of requests it makes.
+        f"local open, size, part, next = {people.OPEN_TASKS}, {SLICE}, 0, -1\n"
         f"local before, after = {_quoted(before)}, {_quoted(after)}\n"
         "init = function(args) part = tonumber(args[1]) or 0 end\n"
         "request = function()\n"
-        "  local place, version = part * size + next % size, 1 + math.floor(next / size)\n"
+        "  local sent = math.max(next, 0)\n"
+        "  local place, version = part * size + sent % size, 1 + math.floor(sent / size)\n"
         "  local patient = 'p' .. math.floor(place / open)\n"
         "  local id = patient .. '-t' .. place % open\n"
         "  next = next + 1\n"

@@ -13,11 +13,15 @@ from fhirplan.coordination.vocabulary import PLAN_CATEGORY, PROGRAM, TASK_TYPE
 from fhirplan.coordination.world import Change, World
 from fhirplan.errors import Issue
 from fhirplan.fhir.codec import Resource
+from fhirplan.fhir.reference import Reference, literals, parse
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What a rule judges. ``now`` is in ``zone``; ``holidays`` are no business days."""
+    """What a rule judges. ``now`` is in ``zone``; ``holidays`` are no business days.
+
+    ``pointed`` is what the new resource refers to here, each once, in no order.
+    """
 
     change: Change
     before: World
@@ -25,6 +29,16 @@ class Case:
     now: datetime
     zone: ZoneInfo
     holidays: Set[date] = frozenset()
+    pointed: frozenset[Reference] = frozenset()
+
+    @classmethod
+    def of(
+        cls, change: Change, before: World, world: World, now: datetime, zone: ZoneInfo, holidays: Set[date]
+    ) -> Case:
+        """The case of a change, after a look at what it refers to."""
+        found = map(parse, literals(change.after))
+        pointed = frozenset(item for item in found if item is not None and not item.server)
+        return cls(change, before, world, now, zone, holidays, pointed)
 
     @property
     def new(self) -> Resource:

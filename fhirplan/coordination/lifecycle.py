@@ -12,7 +12,7 @@ from fhirplan.coordination.moves import ACHIEVEMENT, MACHINES, Machine
 from fhirplan.coordination.vocabulary import BUSINESS_STATUS, GOAL_ACHIEVEMENT, WAITING
 from fhirplan.errors import Issue
 from fhirplan.fhir.codec import Resource
-from fhirplan.fhir.resource import content_hash
+from fhirplan.fhir.resource import same_content
 
 IMPORTED: Final = "cm-sm-import"
 # On leaving on-hold the reason for it falls away, unless the new state must give a reason of its own (cm-tk-3).
@@ -158,8 +158,8 @@ def _goal(stored: Resource, new: Resource, now: datetime) -> Resource:
 
 
 def _same_but_for(one: Resource, other: Resource, element: str) -> bool:
-    bare = ({key: value for key, value in item.items() if key != element} for item in (one, other))
-    return len({content_hash(item) for item in bare}) == 1
+    first, second = ({key: value for key, value in item.items() if key != element} for item in (one, other))
+    return same_content(first, second)
 
 
 def _latest(now: datetime, authored: object) -> datetime:

@@ -36,17 +36,23 @@ def one_patient(case: Case) -> Findings:
     if kind not in _OF_ONE_PATIENT or not (patient := patient_of(new)):
         return
     where = f"{kind}.{PATIENT[kind]}"
-    for ref in dict.fromkeys(_pointed(new)):
-        other = case.world.get(ref) if ref.partition("/")[0] in _OF_ONE_PATIENT else None
-        if other is not None and _differs(patient, other):
-            yield issue(
-                "error",
-                "cm-x-01",
-                f"This is about {patient}, but the {ref} that it refers to is about {patient_of(other)}. "
-                "Refer to a resource of the same patient.",
-                where,
-            )
-            return
+    wrong = {
+        item.local: other
+        for item in case.pointed
+        if item.type in _OF_ONE_PATIENT
+        and (other := case.world.get(item.local)) is not None
+        and _differs(patient, other)
+    }
+    if wrong:
+        first = next(ref for ref in _pointed(new) if ref in wrong)
+        yield issue(
+            "error",
+            "cm-x-01",
+            f"This is about {patient}, but the {first} that it refers to is about {patient_of(wrong[first])}. "
+            "Refer to a resource of the same patient.",
+            where,
+        )
+        return
     if case.change.before is None or patient_of(case.change.before) == patient:
         return
     for type_, element in POINTERS:
@@ -73,6 +79,11 @@ def _pointed(resource: Resource | None) -> list[str]:
 def resolves(case: Case) -> Findings:
     """cm-x-02. A reference that the stored version had already, and whose target has gone since, only warns, so that
     work on what is left can go on."""
+    if all(
+        item.type not in _OURS or ((other := case.world.get(item.local)) is not None and not _mistaken(other))
+        for item in case.pointed
+    ):
+        return
     stood = set(_pointed(case.change.before))
     for path, element in reference.walk(case.new):
         found = reference.parse(element["reference"])
@@ -87,8 +98,12 @@ def resolves(case: Case) -> Findings:
                 path,
                 "not-found",
             )
-        elif "entered-in-error" in (word(other), word(other, "lifecycleStatus")):
+        elif _mistaken(other):
             yield issue("warning", "cm-x-02", f"{found.local} was entered in error. Refer to the right one.", path)
+
+
+def _mistaken(resource: Resource) -> bool:
+    return "entered-in-error" in (word(resource), word(resource, "lifecycleStatus"))
 
 
 def no_cycle(case: Case) -> Findings:

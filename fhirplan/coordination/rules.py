@@ -88,8 +88,11 @@ def findings(
         found.extend(
             Finding(change.ref, item) for item in lifecycle.judge(change.before, change.after, imported=imported)
         )
-        case = Case(change, before, after, local_now, zone, holidays)
-        for rule in RULES.get(change.type, ()):
+        rules = RULES.get(change.type, ())
+        if not rules:
+            continue
+        case = Case.of(change, before, after, local_now, zone, holidays)
+        for rule in rules:
             found.extend(Finding(change.ref, _level(item, imported)) for item in rule(case))
     return tuple(found)
 

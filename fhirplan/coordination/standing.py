@@ -66,14 +66,13 @@ def owner_known(case: Case) -> Findings:
     owner = target(task.get("owner"))
     if case.change.type != "Task" or not is_open(task) or not owner or owner == patient_of(task):
         return
-    plans = [plan for plan in plans_of(case.world, task) if teams(case.world, plan)]
-    if not plans:
+    listed = [team for plan in plans_of(case.world, task) for team in teams(case.world, plan)]
+    if not listed:
         return
     people = {owner, *_person(case.world, owner)}
     members = {
         ref
-        for plan in plans
-        for team in teams(case.world, plan)
+        for team in listed
         for participant in objects(team.get("participant"))
         for ref in targets(participant.get("member"))
     }

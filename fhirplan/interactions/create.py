@@ -8,7 +8,7 @@ from fhirplan.interactions.matching import hold, matches
 from fhirplan.interactions.parameters import refuse_parameters
 from fhirplan.interactions.services import Services
 from fhirplan.interactions.values import Interaction, Reply
-from fhirplan.interactions.written import ready, stored, written
+from fhirplan.interactions.written import prepared, stored, written
 from fhirplan.store.commit import Change
 from fhirplan.store.engine import Transaction
 from fhirplan.store.versions import Version
@@ -22,11 +22,12 @@ def create(services: Services, interaction: Interaction) -> Reply:
     """
     refuse_parameters(interaction)
     incoming = accepted(services, interaction)
-    change = ready(services, interaction, Change("create", interaction.type, services.new_id(), incoming.resource))
+    change = Change("create", interaction.type, services.new_id(), incoming.resource)
+    changes, ahead = prepared(services, interaction, [change])
     with services.database.write() as tx:
         found = existing(services, tx, interaction)
         if found is None:
-            [made] = stored(services, tx, interaction, [change], [incoming.issues])
+            [made] = stored(services, tx, interaction, changes, [incoming.issues], ahead=ahead)
     if found is not None:
         return written(services, interaction, found, created=False, changed=False)
     return written(services, interaction, made.version, created=True, changed=True, issues=made.issues)

@@ -44,7 +44,7 @@ def patch(services: Services, interaction: Interaction) -> Reply:
     for left in reversed(range(_TRIES)):
         with services.database.read() as tx:
             before = patched_version(services, tx, interaction)
-        ready = prepared(services, before, operations, interaction)
+        ready = patched_resource(services, before, operations, interaction)
         try:
             with services.database.write() as tx:
                 change = Change("update", ready.before.type, ready.before.id, ready.resource, ready.before.version)
@@ -73,7 +73,7 @@ def unconditional(resource: Resource) -> Resource:
     return resource
 
 
-def prepared(
+def patched_resource(
     services: Services,
     before: Version,
     operations: Json,

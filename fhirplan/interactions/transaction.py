@@ -32,16 +32,17 @@ from fhirplan.interactions.incoming import checked, fits_address, refusing
 from fhirplan.interactions.linking import conditional, linked, may_have_conditional
 from fhirplan.interactions.matching import chosen, described, hold, matches
 from fhirplan.interactions.parameters import refuse_parameters
-from fhirplan.interactions.patch import parsed_patch, patched_version, prepared
+from fhirplan.interactions.patch import parsed_patch, patched_resource, patched_version
 from fhirplan.interactions.provenances import refuse_made
 from fhirplan.interactions.services import Services
 from fhirplan.interactions.touching import check, touched, updated
 from fhirplan.interactions.update import meant_id
 from fhirplan.interactions.values import Interaction, Reply
-from fhirplan.interactions.written import ready, stored, written
+from fhirplan.interactions.written import prepared, stored, written
 from fhirplan.search.values import Row
 from fhirplan.store.commit import Change
 from fhirplan.store.engine import Transaction
+from fhirplan.store.foreseen import Foreseen
 from fhirplan.store.versions import Method, Version
 from fhirplan.validation.asking import kept_only
 
@@ -94,8 +95,9 @@ def transaction(services: Services, interaction: Interaction, bundle: Resource, 
             done = _apply(services, tx, interaction, entries, _plan(services, tx, entries), reads)
     else:
         planned = _plan(services, None, entries)
+        planned, ahead = _prepared(services, interaction, planned)
         with services.database.write() as tx:
-            done = _apply(services, tx, interaction, entries, planned, reads)
+            done = _apply(services, tx, interaction, entries, planned, reads, ahead)
     answers = [answer(_told(services, item, done[item.index]), interaction, item.method) for item in entries]
     return Reply(200, responses("transaction", answers))
 
@@ -251,7 +253,7 @@ def _ready(
         return linked(resource, item.entry.index, item.entry.full_url, links, found)
 
     if item.before:
-        made = prepared(services, item.before, parsed_patch(services, asked), asked, link)
+        made = patched_resource(services, item.before, parsed_patch(services, asked), asked, link)
         return replace(item, resource=made.resource, issues=made.issues)
     fits_address(body, asked)
     resource = link(body)
@@ -259,8 +261,7 @@ def _ready(
     issues = checked(services, resource, connection=connection)
     if refusing(issues, connection):
         raise InvalidResource(issues)
-    change = ready(services, asked, Change("update", item.type, item.id, resource))
-    return replace(item, resource=change.resource, rows=change.rows, issues=issues)
+    return replace(item, resource=resource, issues=issues)
 
 
 def _referred(
@@ -296,6 +297,26 @@ def _referred(
     )
 
 
+def _prepared(
+    services: Services, interaction: Interaction, planned: list[Planned]
+) -> tuple[list[Planned], Foreseen | None]:
+    """The writes in processing order, and how they are judged where none is a deletion, which may find nothing."""
+    ordered = _ordered(planned)
+    if not ordered or ordered[0].entry.method == "DELETE":
+        return ordered, None
+    changes, ahead = prepared(services, interaction, [_change(item, None) for item in ordered])
+    made = zip(ordered, changes, strict=True)
+    return [replace(item, resource=change.resource, rows=change.rows) for item, change in made], ahead
+
+
+def _ordered(planned: list[Planned]) -> list[Planned]:
+    return sorted(planned, key=lambda item: METHODS.index(item.entry.method))
+
+
+def _change(item: Planned, expected: int | None) -> Change:
+    return Change(_METHODS[item.entry.method], item.type, item.id, item.resource, expected, item.rows)
+
+
 def _apply(
     services: Services,
     tx: Transaction,
@@ -303,9 +324,10 @@ def _apply(
     entries: list[Entry],
     planned: list[Planned],
     reads: dict[str, Read],
+    ahead: Foreseen | None = None,
 ) -> dict[int, _Done]:
     """Commits the writes in processing order, then reads in the state that they leave."""
-    ordered = sorted(planned, key=lambda item: METHODS.index(item.entry.method))
+    ordered = _ordered(planned)
     done: dict[int, _Done] = {}
     changes: list[tuple[Planned, Change, Version | None]] = []
     for item in ordered:
@@ -317,7 +339,7 @@ def _apply(
         if item.entry.method == "DELETE" and (before is None or before.deleted):
             done[item.entry.index] = _Done(Reply(204))
             continue
-        change = Change(_METHODS[item.entry.method], item.type, item.id, item.resource, expected, item.rows)
+        change = _change(item, expected)
         _check(services, tx, item, change)
         changes.append((item, change, before))
     found = [item.issues for item, _, _ in changes]
@@ -328,6 +350,7 @@ def _apply(
         [change for _, change, _ in changes],
         found,
         lambda place, issue: located(issue, changes[place][0].entry.index),
+        ahead,
     )
     for (item, change, before), one in zip(changes, made, strict=True):
         version = one.version

@@ -15,7 +15,7 @@ from fhirplan.interactions.provenances import refuse_made
 from fhirplan.interactions.services import Services
 from fhirplan.interactions.touching import updated
 from fhirplan.interactions.values import Interaction, Reply
-from fhirplan.interactions.written import ready, stored, written
+from fhirplan.interactions.written import prepared, stored, written
 from fhirplan.store.commit import Change
 from fhirplan.store.engine import Transaction
 from fhirplan.store.versions import Version
@@ -31,7 +31,8 @@ def update(services: Services, interaction: Interaction) -> Reply:
     if interaction.id:
         refuse_parameters(interaction)
     incoming = accepted(services, interaction)
-    change = ready(services, interaction, Change("update", interaction.type, interaction.id, incoming.resource))
+    change = Change("update", interaction.type, interaction.id, incoming.resource)
+    [change], ahead = prepared(services, interaction, [change])
     with services.database.write() as tx:
         if interaction.id:
             before = updated(services, tx, interaction, interaction.id)
@@ -42,7 +43,7 @@ def update(services: Services, interaction: Interaction) -> Reply:
             id_, unused = meant_id(services, tx, interaction, before, incoming.resource.get("id"))
             meant = replace(interaction, id=id_)
         change = replace(change, id=id_, expected=0 if unused else required(meant, before))
-        [made] = stored(services, tx, meant, [change], [incoming.issues])
+        [made] = stored(services, tx, meant, [change], [incoming.issues], ahead=ahead)
     version = made.version
     return written(
         services,

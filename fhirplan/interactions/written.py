@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, TypedDict
 
 from fhirplan.coordination.rules import refuse
 from fhirplan.errors import Issue, Severity
@@ -19,7 +19,8 @@ from fhirplan.interactions.values import Interaction, Reply
 from fhirplan.store import findings
 from fhirplan.store.commit import Change, commit, with_rows
 from fhirplan.store.engine import Transaction
-from fhirplan.store.ruled import ahead, ruled
+from fhirplan.store.foreseen import Foreseen, foresee
+from fhirplan.store.ruled import ruled, touched_ahead
 from fhirplan.store.versions import Version
 
 
@@ -31,11 +32,45 @@ class Stored:
     issues: tuple[Issue, ...]
 
 
-def ready(services: Services, interaction: Interaction, change: Change) -> Change:
-    """The change as it will be stored in most cases, with its index rows: found before other writers wait for it."""
+def prepared(
+    services: Services, interaction: Interaction, changes: Sequence[Change]
+) -> tuple[Sequence[Change], Foreseen | None]:
+    """The changes and how the coordination rules judge them, found before other writers have to wait for that.
+
+    Where it cannot be foreseen, since the id is not known yet or the database makes nobody wait, there is no judgement,
+    and the changes are as they will be stored in most cases, with their index rows.
+    """
+    if all(change.id for change in changes):
+        ahead = foresee(
+            services.database,
+            interaction.connection,
+            changes,
+            services.clock(),
+            services.rules,
+            base=interaction.base,
+            **_judging(services, interaction),
+        )
+        if ahead is not None:
+            return changes, ahead
+    return [_ready(services, interaction, change) for change in changes], None
+
+
+def _ready(services: Services, interaction: Interaction, change: Change) -> Change:
     if not interaction.imported:
-        change = ahead(change, services.clock(), services.rules)
+        change = touched_ahead(change, services.clock(), services.rules)
     return with_rows(change, interaction.base)
+
+
+class _Judging(TypedDict):
+    lenient: bool
+    additions: bool
+    following: bool
+
+
+def _judging(services: Services, interaction: Interaction) -> _Judging:
+    imported = interaction.imported
+    lenient = imported or policy(services, services.connection(interaction)) == "base"
+    return _Judging(lenient=lenient, additions=not imported, following=not imported)
 
 
 def stored(
@@ -45,28 +80,22 @@ def stored(
     changes: Sequence[Change],
     found: Sequence[tuple[Issue, ...]] = (),
     place: Callable[[int, Issue], Issue] = lambda _index, issue: issue,
+    ahead: Foreseen | None = None,
 ) -> list[Stored]:
     """Judges the changes that an interaction leads to by the coordination rules, and commits them and what follows.
 
     ``found`` has what validation found for each change; where an error is among it that the connection only records,
     or the interaction brings in what an EHR has, it is kept with the version. ``place`` turns a finding about the
-    change of an index into one about the whole request. Raises InvalidResource and NotPermitted for what breaks a
-    rule, and what ``store.commit`` raises.
+    change of an index into one about the whole request. ``ahead`` is what ``prepared`` gave for these changes.
+    Raises InvalidResource and NotPermitted for what breaks a rule, and what ``store.commit`` raises.
     """
     for change in changes:
         check(services, tx, interaction, change)
     now, imported = services.clock(), interaction.imported
-    lenient = imported or policy(services, services.connection(interaction)) == "base"
-    judged = ruled(
-        tx,
-        interaction.connection,
-        changes,
-        now,
-        services.rules,
-        lenient=lenient,
-        additions=not imported,
-        following=not imported,
-    )
+    judged = ahead.still(tx, changes) if ahead is not None else None
+    if judged is None:
+        rules, how = services.rules, _judging(services, interaction)
+        judged = ruled(tx, interaction.connection, changes, now, rules, **how)
     more = [_unsaid(issues, found[index] if index < len(found) else ()) for index, issues in enumerate(judged.found)]
     refuse(place(index, issue) for index, issues in enumerate(more) for issue in issues)
     versions = commit(

@@ -15,7 +15,7 @@ from fhirplan.fhir import codec
 from fhirplan.fhir.codec import Resource
 from fhirplan.fhir.dates import instant
 from fhirplan.fhir.reference import parse
-from fhirplan.fhir.resource import content_hash, stamped, without_server_fields
+from fhirplan.fhir.resource import same_content, stamped
 from fhirplan.search.paths import Extract, compile_path
 from fhirplan.search.values import Row
 from fhirplan.store import audit, indexes, projection, tables
@@ -29,7 +29,8 @@ class Change:
     """One change to one resource; ``id`` is always known, a new one is chosen by the caller.
 
     ``expected`` is the version that must be the current one, 0 where there must be no live resource, None for any.
-    ``rows`` are the index rows of the resource where ``with_rows`` has found them already.
+    ``rows`` are the index rows of the resource where ``with_rows`` has found them already, ``base`` is what the change
+    was prepared on, None where that is not known.
     """
 
     method: Method
@@ -38,6 +39,16 @@ class Change:
     resource: Resource | None = None
     expected: int | None = None
     rows: frozenset[Row] | None = None
+    base: Base | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """A stored version that was read ahead of a change: its JSON as stored, the resource in it and its index rows."""
+
+    body: bytes
+    resource: Resource
+    rows: Set[Row]
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,8 +169,12 @@ def with_rows(change: Change, base: str, catalog: Mapping[str, ResourceSpec] = C
     """
     if change.resource is None:
         return change
-    rows = indexes.rows_of(_spec(catalog, change.type), base)(change.resource)
-    return replace(change, rows=frozenset(rows))
+    return replace(change, rows=frozenset(rows_of(change.type, change.resource, base, catalog)))
+
+
+def rows_of(type: str, resource: Resource, base: str, catalog: Mapping[str, ResourceSpec] = CATALOG) -> Set[Row]:
+    """The index rows of a resource; ``base`` as for ``commit``. Raises NotSupported as ``with_rows``."""
+    return indexes.rows_of(_spec(catalog, type), base)(resource)
 
 
 def _batches(changes: Sequence[Change]) -> Iterator[Sequence[Change]]:
@@ -228,16 +243,23 @@ def _stored(work: _Work, changes: Sequence[Change]) -> list[_Stored | None]:
 
 def _planned(work: _Work, change: Change, spec: ResourceSpec, stored: _Stored | None) -> _Plan:
     _check(change, stored)
-    old = resource_of(stored.body) if stored is not None and stored.body is not None else None
+    old = _old(change, stored)
     version, updated = (stored.version + 1, max(work.now, stored.updated)) if stored is not None else (1, work.now)
     if change.method == "delete":
         return _Plan(spec, change, stored, old, None, version, updated, "delete")
     if change.resource is None or change.resource.get("resourceType") != change.type:
         raise ValueError(f"a {change.method} of {change.type}/{change.id} without a resource of that type")
-    if stored is not None and old is not None and _same(change.resource, old):
+    if stored is not None and old is not None and same_content(change.resource, old):
         return _Plan(spec, change, stored, old, old, stored.version, stored.updated, stored.method, unchanged=True)
     new = stamped(change.resource, change.id, version, instant(updated))
     return _Plan(spec, change, stored, old, new, version, updated, "create" if old is None else "update")
+
+
+def _old(change: Change, stored: _Stored | None) -> Resource | None:
+    if stored is None or stored.body is None:
+        return None
+    known = change.base
+    return known.resource if known is not None and known.body == stored.body else resource_of(stored.body)
 
 
 def _check(change: Change, stored: _Stored | None) -> None:
@@ -250,13 +272,6 @@ def _check(change: Change, stored: _Stored | None) -> None:
         raise VersionMismatch(f"{name} {state}; {wanted}. Read it again, then repeat the change on what you see.")
     if change.method == "delete" and not live:
         raise Gone(f"{name} is deleted already.") if stored is not None else NotFound(f"{name} is not stored here.")
-
-
-def _same(new: Resource, old: Resource) -> bool:
-    """Whether both say the same, whatever the order of their keys; the digits of decimals count."""
-    alike = {**without_server_fields(new), "id": ""} == {**without_server_fields(old), "id": ""}
-    # Python takes 1.0 for 1.00 and true for 1, so what looks the same is compared as text.
-    return alike and content_hash(new) == content_hash(old)
 
 
 def _commit_batch(work: _Work, plans: Sequence[_Plan]) -> list[Version]:
@@ -313,7 +328,10 @@ class _Rows:
             }
         )
         rows = indexes.rows_of(plan.spec, work.base)
-        old: Set[Row] = rows(plan.old) if plan.old is not None else frozenset()
+        old: Set[Row] = frozenset()
+        if plan.old is not None:
+            known = change.base
+            old = known.rows if known is not None and known.resource is plan.old else rows(plan.old)
         new: Set[Row] = frozenset()
         if plan.new is not None:
             new = rows(plan.new) if change.rows is None else change.rows

@@ -22,21 +22,28 @@ _MEMORY: Final = "parsed versions"
 class StoredRecord:
     """A World of what is stored; each resource is read at most once. It ends with its transaction.
 
-    The resources it gives are shared between transactions: never change one.
+    The resources it gives are shared between transactions: never change one. ``known`` has what was read by its
+    reference, ``versions`` the versions of it that ``get`` found, ``listed`` the types of which lists were read.
     """
 
     def __init__(self, tx: Transaction, connection: str, behaviors: Mapping[str, str] | None = None) -> None:
         self._tx, self._connection, self._behaviors = tx, connection, behaviors or {}
-        self._known: dict[str, Resource | None] = {}
+        self.known: Final[dict[str, Resource | None]] = {}
+        self.versions: Final[dict[str, Version]] = {}
+        self.listed: Final[set[str]] = set()
         self._lists: dict[tuple[str, ...], Sequence[Resource]] = {}
 
     def get(self, ref: str) -> Resource | None:
         """See ``World``."""
-        if ref not in self._known:
+        if ref not in self.known:
             type_, _, id_ = ref.partition("/")
             found = current(self._tx, self._connection, type_, id_) if type_ in CATALOG and id_ else None
-            self._known[ref] = parsed(self._tx, found) if found is not None and not found.deleted else None
-        return self._known[ref]
+            if found is None or found.deleted:
+                self.known[ref] = None
+            else:
+                self.versions[ref] = found
+                self.known[ref] = parsed(self._tx, found)
+        return self.known[ref]
 
     def points(self, type_: str, element: str, ref: str) -> Sequence[Resource]:
         """See ``World``."""
@@ -44,6 +51,7 @@ class StoredRecord:
         if key not in self._lists:
             kind, _, id_ = ref.partition("/")
             code = POINTERS[type_, element]
+            self.listed.add(type_)
             found = members(self._tx, self._connection, type_, (code,), (kind, id_), count=MOST)
             self._lists[key] = [self._taken(item) for item in found]
         return self._lists[key]
@@ -53,6 +61,7 @@ class StoredRecord:
         key = (patient, type_)
         if key not in self._lists:
             id_ = patient.removeprefix("Patient/")
+            self.listed.add(type_)
             found = of_patient(self._tx, self._connection, id_, (type_,), count=MOST) if id_ else []
             self._lists[key] = [self._taken(item) for item in found]
         return self._lists[key]
@@ -63,9 +72,9 @@ class StoredRecord:
 
     def _taken(self, version: Version) -> Resource:
         ref = f"{version.type}/{version.id}"
-        known = self._known.get(ref)
+        known = self.known.get(ref)
         if known is None:
-            known = self._known[ref] = parsed(self._tx, version)
+            known = self.known[ref] = parsed(self._tx, version)
         return known
 
 

@@ -63,7 +63,7 @@ class Ruled:
         return [*self.changes, *self.following]
 
 
-def ahead(change: Change, now: int, rules: Rules) -> Change:
+def touched_ahead(change: Change, now: int, rules: Rules) -> Change:
     """The change with what is added to it whatever is stored, so that its index rows can be found before it is."""
     if change.resource is None or change.type != "Task":
         return change
@@ -80,15 +80,17 @@ def ruled(
     lenient: bool = False,
     additions: bool = True,
     following: bool = True,
+    record: StoredRecord | None = None,
 ) -> Ruled:
     """Judges changes of one transaction; ``now`` is in milliseconds since 1970. Refusing is up to the caller.
 
     With ``lenient`` every error is a warning, for what an EHR says and where our rules are not asked for. Without
-    ``additions`` the changes stay as they are, without ``following`` nothing follows from them.
+    ``additions`` the changes stay as they are, without ``following`` nothing follows from them. ``record`` is given
+    by whoever wants to know what was read.
     """
     if not any(change.type in JUDGED for change in changes):
         return Ruled(tuple(changes), (), tuple(() for _ in changes))
-    record = StoredRecord(tx, connection, rules.behaviors)
+    record = record or StoredRecord(tx, connection, rules.behaviors)
     at = rules.local(now)
     before = [_before(record, change) if change.type in JUDGED else None for change in changes]
     if any(_is_stale(change, old) for change, old in zip(changes, before, strict=True)):
