@@ -213,6 +213,12 @@ def unsettled(tx: Transaction, connection: str, type_: str, id_: str) -> list[En
     return [_entry(row) for row in tx.all(_OF, connection=connection, type=type_, id=id_)]
 
 
+def in_doubt(tx: Transaction, connection: str, type_: str, id_: str) -> bool:
+    """Whether an earlier attempt to send a resource may have had an effect that nobody here has heard of."""
+    rows = unsettled(tx, connection, type_, id_)
+    return any(row.attempts > (row.state == "claimed") for row in rows)
+
+
 def claim(
     tx: Transaction, connection: str, type_: str, id_: str, *, worker: str, lease_until: int
 ) -> tuple[Entry, ...]:

@@ -16,8 +16,9 @@ from fhirplan.store.commit import Change, Origin, commit
 from fhirplan.store.links import Link
 from fhirplan.store.ruled import Ruled, Rules, noticed, ruled
 from fhirplan.store.versions import Method, Version
-from fhirplan.sync.content import comparable
+from fhirplan.sync.content import comparable, same
 from fhirplan.sync.identity import FROM_EHR, Ids, inbound
+from fhirplan.sync.landed import origins
 from fhirplan.sync.pairing import our_id_of
 from fhirplan.sync.plan import (
     Conflict,
@@ -31,6 +32,7 @@ from fhirplan.sync.plan import (
     Terms,
     Unchanged,
     decide,
+    paths,
 )
 
 # How many of our versions since the base are compared with a copy that looks strange.
@@ -89,14 +91,7 @@ def absorb(ids: Ids, remote: RemoteCopy, found: Sequence[Issue] = (), merging: M
     incoming = inbound(ids, remote.resource, our_id)
     content = comparable(incoming)
     current = versions.current(tx, name, remote.type, our_id)
-    decision = decide(
-        link.base,
-        _content(current),
-        content,
-        ours=receipts.wrote(tx, name, remote.type, our_id, remote.version),
-        own=_own(ids, current, link.local_version),
-        terms=merging.terms(current, remote),
-    )
+    decision, link = _decided(ids, link, current, remote, content, merging)
     seen = replace(link, ehr_id=remote.id, ehr_version=remote.version, ehr_updated=remote.updated, ehr_gone=False)
     created = False
     match decision:
@@ -206,14 +201,43 @@ def _number(current: Version | None) -> int:
     return current.version if current is not None else 0
 
 
-def _own(ids: Ids, current: Version | None, since: int) -> Iterator[tuple[int, Resource | None]]:
-    """Our versions after ``since``, newest first; read only when the decision needs them."""
-    if current is None or current.version <= since:
+def _own(ids: Ids, current: Version | None, link: Link) -> Iterator[tuple[int, Resource | None]]:
+    """Our versions since the base, newest first; read only when the decision needs them."""
+    if current is None or current.version <= link.local_version:
         return
     for item in versions.history(ids.tx, ids.connection, current.type, current.id, before=None, count=_OWN_VERSIONS):
-        if item.version <= since:
+        if item.version <= link.local_version:
             return
         yield item.version, _content(item)
+
+
+def _decided(
+    ids: Ids, link: Link, current: Version | None, remote: RemoteCopy, content: Resource | None, merging: Merging
+) -> tuple[Decision, Link]:
+    """The decision about a copy, and the link with the base it was decided by.
+
+    Where it is not known which version of ours the copy was made from, and that makes a difference, a person decides.
+    """
+    ours = receipts.wrote(ids.tx, ids.connection, remote.type, link.id, remote.version)
+    terms = merging.terms(current, remote)
+    made = [
+        (decide(item.base, _content(current), content, ours=ours, own=_own(ids, current, item), terms=terms), item)
+        for item in _readings(ids, link, current, content)
+    ]
+    if all(decision == made[0][0] for decision, _ in made):
+        return made[0]
+    torn = next((item for item in made if isinstance(item[0], Conflict)), None)
+    return torn or (Conflict(paths(link.base, _content(current), content)), link)
+
+
+def _readings(ids: Ids, link: Link, current: Version | None, content: Resource | None) -> list[Link]:
+    """The link with each base that the EHR's copy may have been made from: ours may have landed unheard of."""
+    if content is None or current is None or current.version <= link.local_version or same(content, link.base):
+        return [link]
+    if not outbox.in_doubt(ids.tx, ids.connection, link.type, link.id):
+        return [link]
+    found = origins(link.base, content, _own(ids, current, link))
+    return [replace(link, base=base, local_version=version or link.local_version) for version, base in found]
 
 
 def _store(ids: Ids, incoming: Resource, current: Version | None, found: Sequence[Issue], merging: Merging) -> Version:

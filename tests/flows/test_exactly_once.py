@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 
+from fhirplan.sync.push import push
+from fhirplan.sync.report import Tally
+
 LATER = 10 * 60_000
 
 
@@ -108,6 +111,76 @@ def test_an_edit_made_after_a_lost_reply_is_sent_and_is_no_conflict(
     behind_door.edit("Goal", "g1", description={"text": "Second"})
     assert later(behind_door).sync().agreed
     assert clinic.get("Goal/g1")["description"]["text"] == "Second"
+
+
+def cut_update(clinic: Any, door: Any, behind_door: Any, make: Any, fault: str = "cut") -> None:
+    """A change of ours of which nobody here hears whether it landed; with "cut" it has, with "refuse" it has not."""
+    clinic.put(make.patient())
+    clinic.put(make.goal(text="Agreed"))
+    behind_door.sync()
+    behind_door.edit("Goal", "g1", description={"text": "First"})
+    fail_first(door, "PUT", fault)
+    behind_door.sync()
+
+
+@pytest.mark.parametrize("words", ["Second", "Agreed"])
+@pytest.mark.parametrize("first", ["pull", "push"])
+def test_an_edit_of_the_clinics_on_top_of_a_change_whose_reply_was_lost_is_no_conflict(
+    first: str, words: str, clinic: Any, door: Any, behind_door: Any, make: Any
+) -> None:
+    cut_update(clinic, door, behind_door, make)
+    clinic.put({**clinic.get("Goal/g1"), "statusReason": "The clinic's reason"})
+    behind_door.edit("Goal", "g1", description={"text": words})
+    again = later(behind_door)
+    if first == "push":
+        push(again.sides, Tally())
+    assert again.sync().agreed
+    assert behind_door.conflicts() == []
+    goal = clinic.get("Goal/g1")
+    assert (goal["description"]["text"], goal["statusReason"]) == (words, "The clinic's reason")
+
+
+def test_the_clinics_own_words_after_a_lost_reply_are_still_a_conflict(
+    clinic: Any, door: Any, behind_door: Any, make: Any
+) -> None:
+    cut_update(clinic, door, behind_door, make)
+    clinic.put({**clinic.get("Goal/g1"), "description": {"text": "The clinic's"}})
+    behind_door.edit("Goal", "g1", description={"text": "Second"})
+    later(behind_door).sync()
+    (kept,) = behind_door.conflicts()
+    assert kept.paths == ("Goal.description",)
+    assert clinic.get("Goal/g1")["description"]["text"] == "The clinic's"
+
+
+def test_a_change_that_surely_never_left_is_not_taken_for_what_the_clinic_wrote(
+    clinic: Any, behind_door: Any, make: Any
+) -> None:
+    clinic.put(make.patient())
+    clinic.put(make.goal(text="Agreed"))
+    behind_door.sync()
+    behind_door.edit("Goal", "g1", description={"text": "The same words"})
+    behind_door.edit("Goal", "g1", description={"text": "Second"})
+    clinic.put({**clinic.get("Goal/g1"), "description": {"text": "The same words"}, "statusReason": "Theirs"})
+    behind_door.sync()
+    (kept,) = behind_door.conflicts()
+    assert kept.paths == ("Goal.description",)
+
+
+def test_an_edit_of_the_clinics_on_top_of_a_lost_create_is_no_conflict(
+    clinic: Any, door: Any, behind_door: Any, make: Any
+) -> None:
+    clinic.put(make.patient())
+    behind_door.sync()
+    behind_door.save(make.goal("mine", text="First"))
+    door.fault = lambda method, path: "cut" if method == "POST" else "500" if "/Goal" in path else ""
+    behind_door.sync()
+    (made,) = clinic.all("Goal")
+    clinic.put({**made, "statusReason": "The clinic's reason"})
+    behind_door.edit("Goal", "mine", description={"text": "Second"})
+    door.fault = lambda _method, _path: ""
+    assert later(behind_door).sync().agreed
+    (goal,) = clinic.all("Goal")
+    assert (goal["description"]["text"], goal["statusReason"]) == ("Second", "The clinic's reason")
 
 
 def test_an_edit_made_after_a_lost_create_is_sent_and_is_no_second_resource(
