@@ -15,7 +15,7 @@ from fhirplan.ehr.vendors.open import OPEN
 from fhirplan.ehr.vendors.vendor import Vendor
 from fhirplan.store.engine import Transaction
 from fhirplan.sync.absorb import instant
-from fhirplan.sync.points import reached
+from fhirplan.sync.points import Point, reached
 from fhirplan.sync.report import Tally
 from fhirplan.sync.sides import Sides
 
@@ -91,15 +91,15 @@ class Course:
         return self.held_back if held_earlier else self.newest
 
     @contextmanager
-    def transaction(self) -> Iterator[Transaction]:
+    def transaction(self, before: Point = "taking", after: Point = "taken") -> Iterator[Transaction]:
         """A write transaction, undone at its end in a dry run."""
         try:
             with self.sides.database.write() as tx:
                 yield tx
                 if self.dry:
                     _undo()
-                reached("noticing")
-            reached("noticed")
+                reached(before)
+            reached(after)
         except _Undo:
             return
 

@@ -19,7 +19,7 @@ UNHEARD_MS: Final = 3_600_000
 
 
 def look_for_deletions(course: Course) -> None:
-    """Asks for each resource that may be gone. Raises EhrFailure when the EHR does not answer."""
+    """Asks for each resource that may be gone. Raises EhrFailure when the EHR does not answer for one of them."""
     if course.capped or not course.capability.can("read"):
         return
     if course.complete:
@@ -28,8 +28,15 @@ def look_for_deletions(course: Course) -> None:
         suspects = _told_by_history(course)
     else:
         suspects = unheard_of(course)
+    refused: EhrRejected | None = None
     for ehr_id in dict.fromkeys(suspects):
-        ask(course, ehr_id)
+        try:
+            ask(course, ehr_id)
+        except EhrRejected as error:
+            # The others are asked for all the same; the checkpoint stays, so this one is asked for again.
+            refused = error
+    if refused is not None:
+        raise refused
 
 
 def _told_by_history(course: Course) -> Iterable[str]:

@@ -10,13 +10,18 @@ import signal
 import threading
 from collections import Counter
 from collections.abc import Callable
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
-Point = Literal["claimed", "sending", "answered", "settling", "settled", "noticing", "noticed"]
-POINTS: Final[tuple[Point, ...]] = ("claimed", "sending", "answered", "settling", "settled", "noticing", "noticed")
+_Pushing = Literal["claimed", "sending", "answered", "settling", "settled", "noticing", "noticed"]
+_Pulling = Literal["taking", "taken", "moving", "moved"]
+Point = _Pushing | _Pulling
+PUSHING: Final[tuple[Point, ...]] = get_args(_Pushing)
 """claimed: the rows are ours; sending: before a write; answered: after its reply; settling: before the commit that
 says what became of it; settled: after that. noticing and noticed: before and after the commit of an EHR's copy that
 was met on the way."""
+PULLING: Final[tuple[Point, ...]] = get_args(_Pulling)
+"""taking and taken: before and after the commit of a page, or of one resource that was asked for; moving and moved:
+before and after that of the checkpoint."""
 VARIABLE: Final = "FHIRPLAN_TEST_KILL"
 
 

@@ -96,13 +96,13 @@ def _pull_type(course: Course, progress: Progress) -> None:
             "The EHR lists these by patient only, and no patient is known here yet. Name them in ehr_patients."
         )
         return
-    _move_checkpoint(course)
     look_for_deletions(course)
+    _move_checkpoint(course)
 
 
 def _move_checkpoint(course: Course) -> None:
     if course.checkpoint and not course.dry:
-        with course.transaction() as tx:
+        with course.transaction("moving", "moved") as tx:
             checkpoints.put(tx, course.sides.connection, course.type, course.checkpoint, course.sides.clock())
 
 

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import json
+import os
 import shutil
+import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -212,6 +217,104 @@ def _message(of: socket.socket) -> bytes:
             break
         body += part
     return head + b"\r\n\r\n" + body
+
+
+# Has everything loaded and once built; forks a process for each order and tells how it ended when asked.
+_FORKING = """
+import json, os, sys
+from fhirplan import assembly, settings
+from fhirplan.sync import points
+from fhirplan.sync.pull import pull
+from fhirplan.sync.push import push
+from fhirplan.sync.report import Tally
+
+def sides():
+    chosen = settings.load()
+    return assembly.build_sync(chosen, assembly.build(chosen), chosen.default_connection)
+
+sides().client.__exit__()
+print("ready", flush=True)
+for line in sys.stdin:
+    order = json.loads(line)
+    if "wait" in order:
+        print(os.waitpid(order["wait"], 0)[1], flush=True)
+        continue
+    child = os.fork()
+    if child:
+        print(child, flush=True)
+        continue
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    os.environ.update(order["environ"])
+    points.arm(points.killer(order["script"]) if order["script"] else None)
+    try:
+        work = sides()
+        pull(work, Tally()) if order["does"] == "pull" else push(work, Tally(), everything=True)
+    except BaseException:
+        os._exit(1)
+    os._exit(0)
+"""
+
+
+class Forked:
+    """A worker in a process of its own."""
+
+    def __init__(self, workers: Workers, pid: int) -> None:
+        self._workers, self._pid = workers, pid
+
+    def kill(self) -> None:
+        os.kill(self._pid, signal.SIGKILL)
+
+    def killed(self) -> bool:
+        """Waits for its end; whether it was killed. Fails when it ended badly otherwise."""
+        status = self._workers.ask({"wait": self._pid})
+        assert os.WIFSIGNALED(status) or status == 0, status
+        return os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
+
+
+class Workers:
+    """Starts workers that pull or push, each a process of its own that can be told where to die."""
+
+    def __init__(self, folder: Path) -> None:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("FHIRPLAN_")}
+        first = {"FHIRPLAN_DATA_DIR": str(folder), "FHIRPLAN_EHR_URL": "http://127.0.0.1:9/fhir"}
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", _FORKING],
+            env=kept | first | {"FHIRPLAN_BASE_URL": "http://127.0.0.1:8080", "FHIRPLAN_LOG_LEVEL": "error"},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        assert self._said() == "ready"
+
+    def begin(self, url: str, ehr: str, folder: Path, script: str = "", does: str = "push") -> Forked:
+        """Starts one on a database and an EHR; ``script`` is where it dies, as ``answered:3``."""
+        environ = {"FHIRPLAN_DATA_DIR": str(folder), "FHIRPLAN_DATABASE_URL": url, "FHIRPLAN_EHR_URL": ehr}
+        return Forked(self, self.ask({"environ": environ, "script": script, "does": does}))
+
+    def ask(self, order: dict[str, Any]) -> int:
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(order) + "\n")
+        self._process.stdin.flush()
+        return int(self._said())
+
+    def close(self) -> None:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.close()
+        self._process.wait(timeout=60)
+        self._process.stdout.close()
+
+    def _said(self) -> str:
+        assert self._process.stdout is not None
+        return self._process.stdout.readline().strip()
+
+
+@pytest.fixture(scope="session")
+def workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workers]:
+    made = Workers(tmp_path_factory.mktemp("forking"))
+    yield made
+    made.close()
 
 
 @dataclass

@@ -40,6 +40,7 @@ from fhirplan.store.engine import Database
 from fhirplan.sync import points
 from fhirplan.sync.content import comparable, marks, same
 from fhirplan.sync.identity import Border, inbound
+from fhirplan.sync.pull import pull
 from fhirplan.sync.push import push
 from fhirplan.sync.report import Tally
 from fhirplan.sync.run import run_sync
@@ -260,7 +261,7 @@ class Machine(RuleBasedStateMachine):
         with ThreadPoolExecutor(len(self.workers)) as together:
             list(together.map(lambda sides: run_sync(sides, once=False), self.workers))
 
-    @rule(point=st.sampled_from(points.POINTS), which=st.integers(0, 1), times=st.integers(1, 3))
+    @rule(point=st.sampled_from(points.PUSHING + points.PULLING), which=st.integers(0, 1), times=st.integers(1, 3))
     def a_worker_dies_and_another_comes(self, point: points.Point, which: int, times: int) -> None:
         left = [times]
 
@@ -273,7 +274,10 @@ class Machine(RuleBasedStateMachine):
         points.arm(die)
         try:
             with contextlib.suppress(EhrFailure):
-                push(self.workers[which], Tally(), everything=True)
+                if point in points.PULLING:
+                    pull(self.workers[which], Tally())
+                else:
+                    push(self.workers[which], Tally(), everything=True)
         except Killed:
             FIGURES["workers killed"] += 1
         finally:

@@ -6,8 +6,6 @@ import dataclasses
 import itertools
 import os
 import random
-import signal
-import subprocess
 import sys
 import uuid
 from collections import Counter
@@ -22,79 +20,13 @@ from fhirplan.store import receipts
 from fhirplan.store.commit import Change, Origin, commit
 from fhirplan.store.engine import Database
 from fhirplan.sync.content import marks
-from fhirplan.sync.points import POINTS
+from fhirplan.sync.points import PUSHING
 from fhirplan.sync.presence import Presence
 from fhirplan.sync.push import push
 from fhirplan.sync.report import Tally
 
 API = Origin(actor="Practitioner/nurse", request_id="test", source="api", push=True)
 SERVER = os.environ.get("FHIRPLAN_TEST_POSTGRESQL", "postgresql://root@127.0.0.1/test")
-# A process that has everything loaded; for each line it reads it forks one that pushes, and tells how that ended.
-WORKER = """
-import os, sys
-from fhirplan import assembly, settings
-from fhirplan.sync import points
-from fhirplan.sync.push import push
-from fhirplan.sync.report import Tally
-
-chosen = settings.load()
-services = assembly.build(chosen)
-print("ready", flush=True)
-for line in sys.stdin:
-    child = os.fork()
-    if child == 0:
-        sides = assembly.build_sync(chosen, services, chosen.default_connection)
-        script = line.strip()
-        points.arm(points.killer(script) if script else None)
-        push(sides, Tally(), everything=True)
-        os._exit(0)
-    print(os.waitpid(child, 0)[1], flush=True)
-"""
-
-
-class Worker:
-    """Pushes in processes of their own, which can be told where to die."""
-
-    def __init__(self, url: str, ehr: str, folder: Path) -> None:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("FHIRPLAN_")}
-        given = {
-            "FHIRPLAN_DATA_DIR": str(folder),
-            "FHIRPLAN_DATABASE_URL": url,
-            "FHIRPLAN_EHR_URL": ehr,
-            "FHIRPLAN_BASE_URL": "http://127.0.0.1:8080",
-            "FHIRPLAN_LOG_LEVEL": "error",
-        }
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", WORKER],
-            env=kept | given,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
-        assert self._said() == "ready"
-
-    def begin(self, script: str = "") -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.write(f"{script}\n")
-        self._process.stdin.flush()
-
-    def ended(self) -> bool:
-        """Waits for what was begun; whether it was killed."""
-        status = int(self._said())
-        assert os.WIFSIGNALED(status) or status == 0, status
-        return os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
-
-    def close(self) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process.wait(timeout=60)
-        if self._process.stdout is not None:
-            self._process.stdout.close()
-
-    def _said(self) -> str:
-        assert self._process.stdout is not None
-        return self._process.stdout.readline().strip()
 
 
 @dataclass
@@ -227,28 +159,23 @@ def figures(clinic: Any, ours: Any, work: Work) -> dict[str, int]:
 
 
 def die_everywhere(
-    clinic: Any, ours: Any, folder: Path, changes: int, seed: int, passes: tuple[int, ...]
+    clinic: Any, ours: Any, workers: Any, folder: Path, changes: int, seed: int, passes: tuple[int, ...]
 ) -> dict[str, Any]:
     """Changes in rounds; in each a worker dies somewhere and another one takes over, until all is done."""
     work = Work(max(changes // 40, 4), random.Random(seed))
     begin(clinic, ours, work, changes // 4)
-    worker = Worker(ours.database.url, clinic.base, folder)
     killed: Counter[str] = Counter()
     # Few passes over one point, or many: at the first piece, and in the middle of the work.
-    scripts = [f"{point}:{number}" for number in passes for point in POINTS]
-    try:
-        for number, script in enumerate(scripts):
-            if work.changes < changes:
-                the_clinic_edits(clinic, work, 3)
-                write(ours, work, min(-(-changes // len(scripts)), changes - work.changes))
-            worker.begin(script)
-            if worker.ended():
-                killed[script.partition(":")[0]] += 1
-            elif number < len(POINTS):
-                # The point was not come to: something must have changed there.
-                the_clinic_edits(clinic, work, 10)
-    finally:
-        worker.close()
+    scripts = [f"{point}:{number}" for number in passes for point in PUSHING]
+    for number, script in enumerate(scripts):
+        if work.changes < changes:
+            the_clinic_edits(clinic, work, 3)
+            write(ours, work, min(-(-changes // len(scripts)), changes - work.changes))
+        if workers.begin(ours.database.url, clinic.base, folder, script).killed():
+            killed[script.partition(":")[0]] += 1
+        elif number < len(PUSHING):
+            # The point was not come to: something must have changed there.
+            the_clinic_edits(clinic, work, 10)
     # Whoever comes next frees what the dead had claimed, and finishes.
     sides = dataclasses.replace(ours.sides, presence=Presence(folder / "workers"), worker="last")
     report = type(ours)(sides).sync()
@@ -261,8 +188,10 @@ def told(capsys: Any, title: str, made: dict[str, Any]) -> None:
         sys.stdout.write(f"\n{title}: {', '.join(f'{key} {value}' for key, value in made.items())}\n")
 
 
-def test_workers_killed_at_each_point_lose_and_double_nothing(clinic: Any, ours: Any, tmp_path: Path) -> None:
-    made = die_everywhere(clinic, ours, tmp_path, changes=100, seed=1, passes=(1, 4))
+def test_workers_killed_at_each_point_lose_and_double_nothing(
+    clinic: Any, ours: Any, workers: Any, tmp_path: Path
+) -> None:
+    made = die_everywhere(clinic, ours, workers, tmp_path, changes=100, seed=1, passes=(1, 4))
     assert (made["changes"] >= 100, made["lost"], made["duplicated"]) == (True, 0, 0), made
     assert {"claimed", "sending", "answered", "settling", "settled"} <= made["points"].keys(), made
 
@@ -271,12 +200,13 @@ def test_workers_killed_at_each_point_lose_and_double_nothing(clinic: Any, ours:
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("where", ["sqlite", "postgresql"])
 def test_workers_killed_at_each_point_across_a_thousand_changes(
-    where: str, request: Any, clinic: Any, tmp_path: Path, capsys: Any
+    where: str, request: Any, clinic: Any, workers: Any, tmp_path: Path, capsys: Any
 ) -> None:
     ours = request.getfixturevalue("ours" if where == "sqlite" else "ours_on_postgresql")
     made = die_everywhere(
         clinic,
         ours,
+        workers,
         tmp_path,
         changes=1000,
         seed=int(os.environ.get("FHIRPLAN_TEST_SEED", "7")),
@@ -306,18 +236,14 @@ def ours_on_postgresql(clinic: Any, sides_of: Callable[..., Any], ours: Any) -> 
             server.execute(f"DROP SCHEMA {schema} CASCADE")
 
 
-def two_workers(clinic: Any, ours: Any, folder: Path, changes: int) -> dict[str, Any]:
+def two_workers(clinic: Any, ours: Any, workers: Any, folder: Path, changes: int) -> dict[str, Any]:
     """Two processes push at once, each with lanes of its own, until nothing is due."""
     work = Work(max(changes // 25, 10), random.Random(changes))
     begin(clinic, ours, work, changes // 4)
     before = len(clinic.writes())
     write(ours, work, changes)
-    workers = [Worker(ours.database.url, clinic.base, folder / str(number)) for number in (1, 2)]
-    for worker in workers:
-        worker.begin()
-    for worker in workers:
-        assert not worker.ended()
-        worker.close()
+    pair = [workers.begin(ours.database.url, clinic.base, folder / str(number)) for number in (1, 2)]
+    assert [worker.killed() for worker in pair] == [False, False]
     writes = clinic.writes()[before:]
     report = ours.sync()
     assert report.agreed, report
@@ -325,17 +251,19 @@ def two_workers(clinic: Any, ours: Any, folder: Path, changes: int) -> dict[str,
     return {**figures(clinic, ours, work), "calls": len(writes), "refused": refused}
 
 
-def test_two_workers_on_postgresql_have_each_effect_once(clinic: Any, ours_on_postgresql: Any, tmp_path: Path) -> None:
-    made = two_workers(clinic, ours_on_postgresql, tmp_path, 300)
+def test_two_workers_on_postgresql_have_each_effect_once(
+    clinic: Any, ours_on_postgresql: Any, workers: Any, tmp_path: Path
+) -> None:
+    made = two_workers(clinic, ours_on_postgresql, workers, tmp_path, 300)
     assert (made["lost"], made["duplicated"], made["refused"]) == (0, 0, 0), made
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_two_workers_on_postgresql_have_each_of_5000_effects_once(
-    clinic: Any, ours_on_postgresql: Any, tmp_path: Path, capsys: Any
+    clinic: Any, ours_on_postgresql: Any, workers: Any, tmp_path: Path, capsys: Any
 ) -> None:
-    made = two_workers(clinic, ours_on_postgresql, tmp_path, 5000)
+    made = two_workers(clinic, ours_on_postgresql, workers, tmp_path, 5000)
     told(capsys, "two workers on PostgreSQL", made)
     assert (made["lost"], made["duplicated"], made["refused"]) == (0, 0, 0), made
 

@@ -2,54 +2,30 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-PUSH = """
-import sys
-from fhirplan import assembly, settings
-from fhirplan.sync import push
-from fhirplan.sync.report import Tally
-
-from fhirplan.sync import points
-
-if sys.argv[1] in points.POINTS:
-    points.arm(points.killer(sys.argv[1]))
-chosen = settings.load()
-services = assembly.build(chosen)
-sides = assembly.build_sync(chosen, services, chosen.default_connection)
-print("pushing", flush=True)
-push.push(sides, Tally())
-"""
 POINTS = ["claimed", "sending", "before the EHR", "after the EHR", "answered", "settling", "settled"]
 
 
-def push_and_die(point: str, ours: Any, door: Any, folder: Path) -> None:
+def push_and_die(point: str, ours: Any, workers: Any, door: Any, folder: Path) -> None:
     """A process of its own pushes through the door and is killed at that point."""
-    env = {
-        **os.environ,
-        "FHIRPLAN_DATA_DIR": str(folder),
-        "FHIRPLAN_DATABASE_URL": ours.database.url,
-        "FHIRPLAN_EHR_URL": door.base,
-        "FHIRPLAN_BASE_URL": "http://127.0.0.1:8080",
-    }
-    with subprocess.Popen([sys.executable, "-c", PUSH, point], env=env, stdout=subprocess.PIPE) as child:
-        when = {"before the EHR": "before", "after the EHR": "after"}.get(point)
+    when = {"before the EHR": "before", "after the EHR": "after"}.get(point)
+    dead = threading.Event()
 
-        def kill(now: str, method: str, _path: str) -> None:
-            if now == when and method in ("POST", "PUT", "DELETE"):
-                child.send_signal(signal.SIGKILL)
-                child.wait()
+    def kill(now: str, method: str, _path: str) -> None:
+        if now == when and method in ("POST", "PUT", "DELETE"):
+            child.kill()
+            dead.set()
 
-        door.on = kill
-        door.fault = lambda method, _path: "refuse" if when == "before" and method == "POST" else ""
-        assert child.wait(timeout=60) == -signal.SIGKILL
+    door.on = kill
+    door.fault = lambda method, _path: "refuse" if when == "before" and method == "POST" else ""
+    child = workers.begin(ours.database.url, door.base, folder, "" if when else point)
+    assert child.killed()
+    assert dead.is_set() == bool(when)
     door.on = lambda *_: None
     door.fault = lambda *_: ""
 
@@ -70,12 +46,12 @@ def settled(behind_door: Any, tmp_path: Path) -> Any:
 
 @pytest.mark.parametrize("point", POINTS)
 def test_a_killed_create_is_made_once(
-    point: str, clinic: Any, door: Any, behind_door: Any, make: Any, settled: Any, tmp_path: Path
+    point: str, clinic: Any, door: Any, behind_door: Any, make: Any, workers: Any, settled: Any, tmp_path: Path
 ) -> None:
     clinic.put(make.patient())
     behind_door.sync()
     behind_door.save(make.goal("mine"))
-    push_and_die(point, behind_door, door, tmp_path)
+    push_and_die(point, behind_door, workers, door, tmp_path)
     report = settled()
     assert report.agreed, report
     assert len(clinic.all("Goal")) == 1
@@ -85,13 +61,13 @@ def test_a_killed_create_is_made_once(
 
 @pytest.mark.parametrize("point", ["after the EHR", "answered", "settling"])
 def test_a_killed_update_lands_once(
-    point: str, clinic: Any, door: Any, behind_door: Any, make: Any, settled: Any, tmp_path: Path
+    point: str, clinic: Any, door: Any, behind_door: Any, make: Any, workers: Any, settled: Any, tmp_path: Path
 ) -> None:
     clinic.put(make.patient())
     clinic.put(make.goal())
     behind_door.sync()
     behind_door.edit("Goal", "g1", description={"text": "Once"})
-    push_and_die(point, behind_door, door, tmp_path)
+    push_and_die(point, behind_door, workers, door, tmp_path)
     report = settled()
     assert report.agreed, report
     goal = clinic.get("Goal/g1")
