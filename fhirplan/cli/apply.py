@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 from rich.console import Console
 from rich.table import Table
 
 from fhirplan import assembly, settings, telemetry
 from fhirplan.access.decide import OPERATOR
-from fhirplan.errors import Misconfigured
 from fhirplan.fhir import codec
-from fhirplan.fhir.codec import Resource
 from fhirplan.interactions.perform import perform
 from fhirplan.interactions.services import fhir_base
 from fhirplan.interactions.shipped import shipped
@@ -54,10 +54,9 @@ def command(
     known = shipped(services, "PlanDefinition")
     if template not in known:
         raise click.UsageError(f"There is no template {template!r}. There are: {', '.join(known)}.")
-    named = [("subject", f"Patient/{patient.removeprefix('Patient/')}"), ("dryRun", "true" if dry_run else "false")]
-    named += [(name, value) for name, value in (("practitioner", practitioner), ("plan", plan)) if value]
-    named += [("encounter", encounter)] if encounter else []
-    named += [("anchor", value) for value in anchor] + [("leaveOut", value) for value in leave_out]
+    given = [("practitioner", practitioner), ("plan", plan), ("encounter", encounter)]
+    given += [("anchor", value) for value in anchor] + [("leaveOut", value) for value in leave_out]
+    subject = f"Patient/{patient.removeprefix('Patient/')}"
     reply = perform(
         services,
         Interaction(
@@ -66,7 +65,11 @@ def command(
             connection,
             type="PlanDefinition",
             id=template,
-            parameters=tuple(named),
+            parameters=(
+                ("subject", subject),
+                ("dryRun", "true" if dry_run else "false"),
+                *((name, value) for name, value in given if value),
+            ),
             actor=OPERATOR,
             request_id=services.new_id(),
         ),
@@ -75,16 +78,13 @@ def command(
     if reply.status >= 400:
         click.echo("\n".join(": ".join(filter(None, (item.expression, item.text))) for item in reply.issues), err=True)
         raise click.exceptions.Exit(1)
-    made = codec.loads(reply.body)
-    if not isinstance(made, dict):
-        raise Misconfigured("The answer is no resource.")
     if form == "json":
         click.echo(reply.body.decode())
     else:
-        _show(made)
+        _show(codec.loads(reply.body))
 
 
-def _show(made: Resource) -> None:
+def _show(made: Any) -> None:
     if made["resourceType"] != "Bundle":
         click.echo(f"{made['resourceType']}/{made['id']} has {len(made.get('activity', []))} activities now.")
         return

@@ -70,6 +70,8 @@ def command(port: int, ehr_port: int, persona: str, faults: bool, once: bool, da
         environ = _environ(folder, port, ehr_port)
         chosen = settings.load(environ)
         telemetry.configure("error", "text")
+        if port == ehr_port:
+            raise click.UsageError(f"The server and the EHR cannot both have port {port}. Choose another for one.")
         for number in (port, ehr_port):
             _require_free(number)
         console.print("[bold]1[/bold] The EHR: a sandbox with twelve sample patients")

@@ -54,12 +54,13 @@ def as_json(result: Result) -> str:
 def as_text(result: Result) -> Iterator[str]:
     """The lines that a person reads."""
     yield f"{result.source}: {'valid' if result.valid else 'INVALID'}" + (
-        f" ({result.type}/{result.id})" if result.type else ""
+        f" ({'/'.join(filter(None, (result.type, result.id)))})" if result.type else ""
     )
     for one in result.issues:
-        at = f" (line {one.line}, column {one.column})" if one.line else ""
+        lines = f"(line {one.line}, column {one.column})" if one.line else ""
+        at = " ".join(filter(None, (one.expression, lines)))
         rule = f" [{one.rule}]" if one.rule else ""
-        yield f"  {one.severity}: {one.expression}{at}: {one.text}{rule}"
+        yield f"  {': '.join((one.severity, *filter(None, (at,)), one.text))}{rule}"
         if one.patch:
             yield f"    repair: {codec.dumps(list(one.patch)).decode()}"
     if result.fixed:

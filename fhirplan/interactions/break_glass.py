@@ -22,15 +22,10 @@ def break_glass(services: Services, interaction: Interaction) -> Reply:
     """200 with Parameters saying until when; the reason is kept with the AuditEvent, in the same transaction.
 
     It lifts what consents and labels withhold, and nothing that scopes do not give; from whoever has no limits nothing
-    is withheld, so that only the event is kept. Raises NotFound, Gone,
-    NotPermitted for anybody but a person of the profession, MalformedRequest without a reason.
+    is withheld, so that only the event is kept. Raises NotFound, Gone, NotPermitted for anybody but a person of the
+    profession, MalformedRequest without a reason.
     """
-    reason = " ".join(dict(inputs(services, interaction)).get("reason", "").split())
-    if len(reason) < _SHORTEST or len(reason) > _LONGEST:
-        raise MalformedRequest(
-            f"The reason has {len(reason)} letters; say in {_SHORTEST} to {_LONGEST} why it cannot wait.",
-            expression="http.reason",
-        )
+    reason = _reason(services, interaction)
     minutes = services.settings.break_glass_minutes
     grant = interaction.actor.grant if interaction.actor is not None else None
     if not minutes or (grant is not None and grant.user.partition("/")[0] not in _PROFESSIONALS):
@@ -46,24 +41,37 @@ def break_glass(services: Services, interaction: Interaction) -> Reply:
             raise NotFound(f"There is no patient {interaction.id} here.")
         if grant is not None:
             emergencies.declare(tx, interaction.connection, grant.user, patient.id, reason, now, until)
-        audit.record(
-            tx,
-            audit.entry(
-                now,
-                interaction.connection,
-                interaction.actor.id if interaction.actor is not None else "",
-                "E",
-                "Patient",
-                patient.id,
-                None,
-                interaction.request_id,
-                patient=patient.id,
-                address=interaction.address,
-                kind="break-glass",
-                query=reason,
-                client=grant.client if grant is not None else "",
-                grant=grant.id if grant is not None else "",
-            ),
-        )
+        audit.record(tx, _event(interaction, patient.id, reason, now))
     told = {"resourceType": "Parameters", "parameter": [{"name": "until", "valueInstant": instant(until)}]}
     return Reply(200, dumps(told))
+
+
+def _reason(services: Services, interaction: Interaction) -> str:
+    reason = " ".join(dict(inputs(services, interaction)).get("reason", "").split())
+    if len(reason) < _SHORTEST or len(reason) > _LONGEST:
+        raise MalformedRequest(
+            f"The reason has {len(reason)} letters; say in {_SHORTEST} to {_LONGEST} why it cannot wait.",
+            expression="http.reason",
+        )
+    return reason
+
+
+def _event(interaction: Interaction, patient: str, reason: str, now: int) -> dict[str, object]:
+    actor = interaction.actor
+    grant = actor.grant if actor is not None else None
+    return audit.entry(
+        now,
+        interaction.connection,
+        actor.id if actor is not None else "",
+        "E",
+        "Patient",
+        patient,
+        None,
+        interaction.request_id,
+        patient=patient,
+        address=interaction.address,
+        kind="break-glass",
+        query=reason,
+        client=grant.client if grant is not None else "",
+        grant=grant.id if grant is not None else "",
+    )

@@ -8,9 +8,9 @@ from typing import Any
 
 from fhirplan.fhir.codec import Json
 from fhirplan.merge.conflict import Clash, Kind, kind_of
-from fhirplan.merge.lists import leaves, value_at
+from fhirplan.merge.naming import value_at
 from fhirplan.merge.shape import Unit
-from fhirplan.merge.spelling import spelled
+from fhirplan.merge.spelling import leaves, spelled
 
 _Object = dict[str, Any]
 

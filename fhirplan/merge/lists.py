@@ -7,21 +7,18 @@ Equal items are the same thing, then those with the same element id, then those 
 from __future__ import annotations
 
 from collections import Counter, defaultdict, deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import cache
-from itertools import product
-from typing import Any, Final
+from typing import Final
 
 from fhirplan.fhir.codec import Json
+from fhirplan.merge.naming import Name, names
 from fhirplan.merge.rules import Alternatives, Identity
-from fhirplan.merge.spelling import spelled
+from fhirplan.merge.spelling import leaves, spelled
 
 _BY_ID: Final[Alternatives] = (("id",),)
 _ALIKE: Final = 0.5
 _MOST_COMPARED: Final = 2_500
-
-Name = tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,23 +125,6 @@ def order(rows: Sequence[Row]) -> list[int]:
     return made
 
 
-def value_at(item: Json, path: str) -> Json:
-    """The value at a path inside an item: ``detail.code``, ``value[x]``, "" for the item itself; None when absent."""
-    for step, choice in _steps(path):
-        if not isinstance(item, dict):
-            return None
-        if choice:
-            item = next((v for k, v in item.items() if k.startswith(step) and k[len(step) :][:1].isupper()), None)
-        else:
-            item = item.get(step)
-    return item
-
-
-@cache
-def _steps(path: str) -> tuple[tuple[str, bool], ...]:
-    return tuple((step.removesuffix("[x]"), step.endswith("[x]")) for step in path.split(".") if step)
-
-
 def _in_base_order(rows: Sequence[Row], indexes: Iterable[int]) -> bool:
     places = [place for i in indexes if (place := rows[i].base) is not None]
     return places == sorted(places)
@@ -215,7 +195,7 @@ def _recognise_additions(
             for side in (local, remote):
                 places = _places(side, range(len(side)), alternative)
                 more |= {name for name, (_, *others) in places.items() if others}
-            pairs.add((i, to) for i, to in found if not more & set(_names(local.items[i], alternative)))
+            pairs.add((i, to) for i, to in found if not more & set(names(local.items[i], alternative)))
 
 
 def _named(
@@ -239,43 +219,9 @@ def _named(
 def _places(side: Items, among: Iterable[int], alternative: tuple[str, ...]) -> dict[Name, list[int]]:
     places: dict[Name, list[int]] = {}
     for i in among:
-        for name in _names(side.items[i], alternative):
+        for name in names(side.items[i], alternative):
             places.setdefault(name, []).append(i)
     return places
-
-
-def _names(item: Json, alternative: tuple[str, ...]) -> set[Name]:
-    """The names an alternative gives an item: several where a concept has several codings, none where a part lacks."""
-    parts = []
-    for path in alternative:
-        tokens = _tokens(value_at(item, path))
-        if not tokens:
-            return set()
-        parts.append(tokens)
-    return set(product(*parts))
-
-
-def _tokens(value: Json) -> tuple[Any, ...]:
-    """What identifies a value: a concept's codings, a reference's target, else the whole value."""
-    if value is None:
-        return ()
-    if isinstance(value, str):
-        return (value,)
-    if isinstance(value, list):
-        return tuple(token for item in value for token in _tokens(item))
-    if isinstance(value, dict):
-        codings = [coding for coding in value.get("coding") or () if isinstance(coding, dict) and coding.get("code")]
-        if codings:
-            return tuple(_coded(coding) for coding in codings)
-        if isinstance(value.get("reference"), str):
-            return (value["reference"],)
-        if "code" in value and "system" in value and "value" not in value:
-            return (_coded(value),)
-    return (spelled(value),)
-
-
-def _coded(coding: dict[str, Any]) -> bytes:
-    return spelled([coding.get("system"), coding["code"]])
 
 
 def _alike(one: Items, other: Items, among: Sequence[int], others: Sequence[int]) -> list[tuple[int, int]]:
@@ -301,18 +247,6 @@ def _in_turn(
 ) -> list[tuple[int, int]]:
     """Pairs of items without any name, in their order, where as many are left on both sides."""
     alternatives = (*_BY_ID, *identity.names)
-    here = [i for i in among if not any(_names(one.items[i], alternative) for alternative in alternatives)]
-    there = [i for i in others if not any(_names(other.items[i], alternative) for alternative in alternatives)]
+    here = [i for i in among if not any(names(one.items[i], alternative) for alternative in alternatives)]
+    there = [i for i in others if not any(names(other.items[i], alternative) for alternative in alternatives)]
     return list(zip(here, there, strict=True)) if len(here) == len(there) else []
-
-
-def leaves(value: Json, path: str = "") -> Iterator[tuple[str, bytes]]:
-    """The primitive values in a value, each with its path without indexes and its spelling."""
-    if isinstance(value, dict):
-        for key, item in value.items():
-            yield from leaves(item, f"{path}.{key}")
-    elif isinstance(value, list):
-        for item in value:
-            yield from leaves(item, path)
-    else:
-        yield path, spelled(value)

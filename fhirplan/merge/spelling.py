@@ -5,6 +5,7 @@ The order of keys is no difference; ``1.5`` and ``1.50``, ``1`` and ``true`` are
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Final
 
 import msgspec
@@ -35,3 +36,15 @@ def _sorted(value: Json) -> Json:
     if isinstance(value, list):
         return [_sorted(item) for item in value]
     return value
+
+
+def leaves(value: Json, path: str = "") -> Iterator[tuple[str, bytes]]:
+    """The primitive values in a value, each with its path without indexes and its spelling."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from leaves(item, f"{path}.{key}")
+    elif isinstance(value, list):
+        for item in value:
+            yield from leaves(item, path)
+    else:
+        yield path, spelled(value)

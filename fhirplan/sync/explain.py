@@ -33,6 +33,7 @@ _SENTENCES: Final[Mapping[str, str]] = {
     "conf.removed": "{clinic} removed {a} from the {field}; you changed it to {b}.",
     "conf.removed_here": "You removed {a} from the {field}; {clinic} changed it to {b}.",
     "conf.other": "{clinic} and you both changed the {field}: there it is {a}, here {b}.",
+    "field.due": "due date",
 }
 
 
@@ -40,9 +41,9 @@ class English:
     """The sentences above, as a catalogue of words."""
 
     def __call__(self, key: str, /, **values: Any) -> str:
-        """The sentence of that key, its first letter large."""
+        """The sentence of that key, its first letter large, or the word."""
         text = _SENTENCES[key].format(**values)
-        return text[:1].upper() + text[1:]
+        return text[:1].upper() + text[1:] if key.startswith("conf.") else text
 
     def has(self, key: str) -> bool:
         """Whether there is a sentence of that key."""

@@ -6,54 +6,25 @@ type's canonical as their profile and the rules ``cm-card``, ``cm-type``, ``cm-v
 
 from __future__ import annotations
 
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from fhirplan.fhir import structure
 from fhirplan.fhir.structure import Definition, Element, TypeRef
 from fhirplan.validation import entries, shortcuts, values, wording
 from fhirplan.validation.entries import Entry
 from fhirplan.validation.findings import Check, Findings, Place, shown
+from fhirplan.validation.r4_checks import R4Checks
 from fhirplan.validation.references import type_names
 
 _SHORT: Final = {"CodeableConcept": shortcuts.concept, "Coding": shortcuts.coding}
 _NESTED: Final = frozenset({"Resource", "DomainResource"})
 
 
-class Services(Protocol):
-    """What the compiled types ask of the validator around them."""
-
-    code_lists: shortcuts.Lists
-
-    def binding(self, element: Element, type_: str, owner: str) -> Check | None:
-        """The check of a bound value, None where nothing is bound; findings carry ``owner``, a canonical."""
-
-    def listed(self, element: Element) -> frozenset[str] | None:
-        """All codes an element is bound to, None where they cannot be listed."""
-
-    def reference(self, targets: tuple[str, ...]) -> Check:
-        """The check of a Reference's target."""
-
-    def canonical(self, targets: tuple[str, ...]) -> Check | None:
-        """The check of a canonical's target."""
-
-    def profile_check(self, url: str) -> Check | None:
-        """The check of a datatype profile that R4's own definitions name."""
-
-    def nested(self, value: dict[str, Any], place: Place, findings: Findings, contained: bool) -> None:
-        """Checks a resource inside another one."""
-
-    def rules(self, type_: str, element: Element) -> Any:
-        """The compiled invariants of an element or type, falsy where there are none."""
-
-    def natively(self, type_: str) -> Check | None:
-        """The check written by hand for a type's hot invariants."""
-
-
 class Types:
     """The compiled R4 types of one validator; safe to share between threads, for making a closure twice is harmless."""
 
-    def __init__(self, services: Services) -> None:
-        self._services = services
+    def __init__(self, r4: R4Checks) -> None:
+        self._r4 = r4
         self._checks: dict[tuple[str, str], Check] = {}
 
     def check(self, type_: str, path: str = "") -> Check:
@@ -62,7 +33,7 @@ class Types:
         if found is None:
             found = self._object(type_, path)
             if not path and type_ in _SHORT:
-                found = _SHORT[type_](found, self._services.code_lists)
+                found = _SHORT[type_](found, self._r4.code_lists)
             found = self._checks.setdefault((type_, path), found)
         return found
 
@@ -73,8 +44,8 @@ class Types:
         root = definition.by_path[path]
         children = definition.children.get(root.content or path, ())
         required, choices = _demanded(children)
-        rules = self._services.rules(type_, root)
-        natively = self._services.natively(type_) if not path else None
+        rules = self._r4.rules(type_, root)
+        natively = self._r4.natively(type_) if not path else None
         members: dict[str, Entry] = {}
         get = members.get
         is_resource = definition.kind == "resource" and not path
@@ -141,12 +112,12 @@ class Types:
 
     def _content(self, definition: Definition, element: Element, type_: TypeRef) -> Check:
         """The check of one value of a complex element: the type's own, then what this element adds."""
-        services = self._services
+        r4 = self._r4
         if type_.code in _NESTED:
             contained = element.name == "contained"
 
             def nested(value: Any, place: Place, findings: Findings) -> None:
-                services.nested(value, place, findings, contained)
+                findings.engine.nested(value, place, findings, contained)
 
             return nested
         here = definition.children.get(element.content or element.path)
@@ -156,18 +127,16 @@ class Types:
         item = self._late(type_.code)
         more: list[Check] = []
         if type_.code == "Reference":
-            item = shortcuts.reference(
-                type_names(type_.targets), entries.all_of(item, [services.reference(type_.targets)])
-            )
-        bound = services.binding(element, type_.code, definition.url)
+            item = shortcuts.reference(type_names(type_.targets), entries.all_of(item, [r4.reference(type_.targets)]))
+        bound = r4.binding(element, type_.code, definition.url)
         if bound is not None:
             more.append(bound)
         for profile in type_.profiles:
-            narrowed = services.profile_check(profile if ":" in profile else structure.CORE + profile)
+            narrowed = r4.profile_check(profile if ":" in profile else structure.CORE + profile)
             if narrowed is not None:
                 more.append(narrowed)
         if element.constraints and element.name != "extension":
-            rules = services.rules("", element)
+            rules = r4.rules("", element)
             if rules:
                 more.append(entries.later(rules, definition.url))
         return entries.all_of(item, more)
@@ -186,20 +155,20 @@ class Types:
         return check
 
     def _primitive(self, definition: Definition, element: Element, type_: TypeRef, key: str) -> Entry:
-        services = self._services
+        r4 = self._r4
         name, code = element.name, type_.code
         test = values.TESTS[code]
         more: list[Check] = []
-        bound = services.binding(element, code, definition.url)
+        bound = r4.binding(element, code, definition.url)
         if bound is not None:
             more.append(bound)
-        listed = services.listed(element) if code == "code" and element.most == 1 else None
+        listed = r4.listed(element) if code == "code" and element.most == 1 else None
         if code == "canonical" and type_.targets:
-            target = services.canonical(type_.targets)
+            target = r4.canonical(type_.targets)
             if target is not None:
                 more.append(target)
         if element.constraints:
-            rules = services.rules("", element)
+            rules = r4.rules("", element)
             if rules:
                 more.append(entries.later(rules, definition.url))
         if name == "id" and element.least == 0:

@@ -54,7 +54,7 @@ def coding(value: dict[str, Any], place: Place, findings: Findings) -> None:
     # A system that is no URI is told as such elsewhere; once met, the shortcut would take it for sound.
     elif not is_uri(system):
         return
-    elif type(code) is str and (listed := findings.engine.listed_codes(system)) is not None and code not in listed:
+    elif type(code) is str and (listed := findings.engine.r4.listed_codes(system)) is not None and code not in listed:
         text = f"{shown(code)} is no code of {system}. Use a code that is."
         findings.error("code-invalid", text, place, "cm-binding", CORE + "Coding")
 

@@ -12,7 +12,7 @@ import urllib.request
 
 import pytest
 
-from fhirplan.web.slow_clients import Arriving
+from fhirplan.web.arriving import Arriving
 
 SERVE = [
     sys.executable,
