@@ -39,7 +39,7 @@ class GoalRow:
     tasks: tuple[str, ...] = ()
     quote: str = ""
     notes: tuple[str, ...] = ()
-    readings: tuple[tuple[str, str], ...] = ()
+    readings: tuple[tuple[str, str, str], ...] = ()
     measured: bool = False
     open: bool = True
     version: str = ""
@@ -91,7 +91,9 @@ def row(goal: Resource, world: World) -> GoalRow:
         ),
         quote=_own_words(goal),
         notes=tuple(str(item["text"]) for item in objects(goal.get("note")) if item.get("text") and not _is_own(item)),
-        readings=tuple((item.text, world.words.moment(item.at, world.now, world.zone)) for item in reversed(readings)),
+        readings=tuple(
+            (item.text, world.words.moment(item.at, world.now, world.zone), item.id) for item in reversed(readings)
+        ),
         measured=any(item.get("measure") for item in objects(goal.get("target"))),
         open=lifecycle in _PURSUED,
         version=str((goal.get("meta") or {}).get("versionId") or ""),

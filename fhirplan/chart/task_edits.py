@@ -71,7 +71,7 @@ def moved(task: Resource, form: Form, version: str, key: str, world: World) -> l
         if not world.me:
             raise BadForm(Wrong("owner", "val.owner"))
         made["owner"] = reference(world.me, _name(world.me, world))
-    made = noted(_fitting(made), text_of(form, "note"), world)
+    made = noted(fitting(made), text_of(form, "note"), world)
     return [*extra, Write(applied(task, made, _now(world)), version)]
 
 
@@ -139,7 +139,7 @@ def with_output(task: Resource, kind: str, value: dict[str, Any]) -> Resource:
     return {**task, "output": [*kept, {"type": type_, **value}]}
 
 
-def _fitting(task: Resource) -> Resource:
+def fitting(task: Resource) -> Resource:
     """The task without a business status that does not go with its status (cm-x-32)."""
     found = BUSINESS.get(code(task.get("businessStatus"), BUSINESS_STATUS))
     if found and task.get("status") not in found[1]:
@@ -252,7 +252,7 @@ def acknowledged(task: Resource, world: World) -> list[Write]:
     made = _finished({**task, "status": "completed"}, "acknowledged", world)
     if not made.get("owner") and world.me:
         made["owner"] = reference(world.me, _name(world.me, world))
-    return [Write(applied(task, _fitting(made), _now(world)), version)]
+    return [Write(applied(task, fitting(made), _now(world)), version)]
 
 
 def need_resolved(condition: Resource, form: Form, version: str, world: World) -> list[Write]:

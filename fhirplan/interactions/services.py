@@ -70,6 +70,7 @@ class Services:
             address=interaction.address,
             client=grant.client if grant else "",
             grant=grant.id if grant else "",
+            hold=interaction.hold,
         )
 
 

@@ -58,6 +58,7 @@ class Interaction:
     ``address`` is the caller's network address as far as it is known. ``authorization`` is the header of that name; it
     tells who the ``actor`` is where that is not known yet. ``imported`` says that
     the operator brings in what another system has: the coordination rules then tell what they find and refuse nothing.
+    ``hold`` is for how long, in ms, what is written is not sent to the EHR, so that its writer can take it back.
     """
 
     kind: Kind
@@ -79,6 +80,7 @@ class Interaction:
     address: str = ""
     authorization: str = field(default="", repr=False)
     imported: bool = False
+    hold: int = 0
 
 
 @dataclass(frozen=True, slots=True)

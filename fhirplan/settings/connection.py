@@ -153,6 +153,12 @@ class Connection:
         "behind: a write is answered at once and pushed by the worker; through: the request waits for the EHR's answer",
         one_of=("behind", "through"),
     )
+    outbound_delay: float = setting(
+        10.0,
+        "seconds that a change made in the chart waits before it is sent to the EHR, so that it can be undone; "
+        "with write_mode through it waits for nothing",
+        minimum=0,
+    )
     merge_policy: str = setting(
         "ask",
         "who wins where both sides changed the same element; newest: the later edit, ask: nobody until a person says",

@@ -57,7 +57,7 @@ class Origin:
 
     ``address`` is the caller's network address, ``client`` and ``grant`` what their token was issued to and for; ""
     where there is none. ``marks`` says whether the coordination state of the patient is to be computed again; it is
-    false for what was written from that state.
+    false for what was written from that state. ``hold`` is for how long, in ms, the change waits before it is sent.
     """
 
     actor: str
@@ -68,6 +68,7 @@ class Origin:
     marks: bool = True
     client: str = ""
     grant: str = ""
+    hold: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -403,7 +404,7 @@ def _outbox(work: _Work, plan: _Plan, rid: int) -> dict[str, Any]:
         "method": plan.method,
         "lane": lane(plan.spec, plan.change.id, resource, work.base) if resource is not None else "",
         "created": work.now,
-        "due": work.now,
+        "due": work.now + work.origin.hold,
         "attempts": 0,
         "state": "waiting",
     }

@@ -220,16 +220,19 @@ def in_doubt(tx: Transaction, connection: str, type_: str, id_: str) -> bool:
 
 
 def claim(
-    tx: Transaction, connection: str, type_: str, id_: str, *, worker: str, lease_until: int
+    tx: Transaction, connection: str, type_: str, id_: str, *, worker: str, lease_until: int, before: int | None = None
 ) -> tuple[Entry, ...]:
     """Takes all rows of a resource for one worker until ``lease_until``; nothing when they are not to be had.
 
     A parked row goes along with a newer one that waits, since the newest version is what is sent. Nothing is given
-    while the resource is held, or another worker has claimed it or its lane.
+    while the resource is held, or another worker has claimed it or its lane, nor while a change to it that was not
+    tried yet is due only after ``before``, since its writer may take it back.
     """
     rows = unsettled(tx, connection, type_, id_)
     waiting = [row for row in rows if row.state == "waiting"]
     if not waiting or any(row.state == "held" for row in rows):
+        return ()
+    if before is not None and any(row.due > before and not row.attempts for row in waiting):
         return ()
     # Two workers that claim different resources of one lane at the same moment must see each other.
     tx.alone(f"lane {connection} {waiting[-1].lane}")

@@ -16,7 +16,8 @@ class Receipt:
     """One change's fate. ``state``: sent, waiting, parked or conflict. ``outcome``: OperationOutcome JSON or None.
 
     ``oid`` is the outbox row's number, None for a resource of the EHR that could not be taken in. ``route`` is the
-    interaction used (create, update, delete), ``none`` where the change stays here only, ``pull`` for an import.
+    interaction used (create, update, delete), ``none`` where the change stays here only,
+    ``withdrawn`` where it was taken back before it was sent, ``pull`` for an import.
     """
 
     oid: int | None

@@ -10,11 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from fhirplan.coordination.elements import child, objects
 from fhirplan.ehr.client import RemoteCopy, Written, remote_copy
 from fhirplan.ehr.discovery import TypeCapability
 from fhirplan.errors import EhrRejected, EhrVersionMismatch
 from fhirplan.fhir.codec import Resource
-from fhirplan.store import links, versions
+from fhirplan.store import links, receipts, versions
 from fhirplan.store.links import Link
 from fhirplan.store.versions import Version
 from fhirplan.sync.absorb import Merging, absorb, absorb_gone
@@ -29,6 +30,7 @@ from fhirplan.sync.points import reached
 from fhirplan.sync.sides import Sides
 from fhirplan.sync.withholding import TEXT, is_withheld
 
+_WITHDRAWN: Final = "It was entered by mistake and taken back before the EHR had it, so there is nothing to send."
 # How often one delivery decides anew when the EHR's copy moves under it.
 ROUNDS: Final = 4
 
@@ -91,6 +93,7 @@ def _once(sides: Sides, job: Job) -> Delivery:
             links.by_id(tx, sides.connection, job.type, job.id),
             versions.current(tx, sides.connection, job.type, job.id),
         )
+        known = receipts.of(tx, sides.connection, job.type, job.id)
     offered = sides.client.capabilities().of(job.type)
     link, local = here.link, here.local
     if link is not None and link.agreed:
@@ -105,9 +108,20 @@ def _once(sides: Sides, job: Job) -> Delivery:
         return _never_there(sides, offered, job)
     if link is not None and not link.ehr_gone:
         return _meet(sides, link)
+    # What went as something else, such as a note, has no link; the mistake in it is told there too.
+    never_out = job.attempts == 1 and not any(item.state == "sent" and item.route != "withdrawn" for item in known)
+    if is_mistake(local) and never_out:
+        return Delivery("sent", "withdrawn", reason=said("informational", _WITHDRAWN))
     if is_withheld(sides, local):
         return Delivery("parked", "none", reason=said("suppressed", TEXT))
     return _create(sides, offered, job, here, local)
+
+
+def is_mistake(resource: Resource) -> bool:
+    """Whether its own status says that a resource should never have been entered."""
+    verified = objects(child(resource, "verificationStatus", "coding"))
+    stated = (resource.get("status"), resource.get("lifecycleStatus"), *(item.get("code") for item in verified))
+    return "entered-in-error" in stated
 
 
 def _create(sides: Sides, offered: TypeCapability, job: Job, here: _Here, local: Resource) -> Delivery:

@@ -48,8 +48,8 @@ def push(
     What fails is kept in the outbox, with its receipt. Raises EhrFailure only when the EHR does not even tell what it
     can do.
     """
-    run = Run(sides, tally)
     before = _FOREVER if everything else sides.clock()
+    run = Run(sides, tally, before)
     if dry:
         _count_only(run, before)
         return

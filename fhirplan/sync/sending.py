@@ -34,11 +34,13 @@ _log = log("sync.push")
 class Run:
     """One pass over the outbox, as one of its threads works it; the threads share all but ``sides`` and ``state``.
 
-    ``stop`` is set when the EHR is not to be called any more, ``singly`` when it takes no transactions after all.
+    ``before`` is until when a change that was never tried is due to be sent, None for any. ``stop`` is set when the EHR
+    is not to be called any more, ``singly`` when it takes no transactions after all.
     """
 
     sides: Sides
     tally: Tally
+    before: int | None = None
     tried: set[Key] = field(default_factory=set)
     repeated: set[Key] = field(default_factory=set)
     stop: threading.Event = field(default_factory=threading.Event)
@@ -115,7 +117,9 @@ def claim(run: Run, keys: Iterable[Key]) -> dict[Key, tuple[Entry, ...]]:
         for key in keys:
             if conflicts.open_of(tx, sides.connection, *key):
                 outbox.hold(tx, sides.connection, *key)
-            elif rows := outbox.claim(tx, sides.connection, *key, worker=sides.worker, lease_until=until):
+            elif rows := outbox.claim(
+                tx, sides.connection, *key, worker=sides.worker, lease_until=until, before=run.before
+            ):
                 taken[key] = rows
         if taken and run.state != "probe":
             run.state = breaker.lets(tx, sides)

@@ -135,7 +135,7 @@ def _fits(run: Run, offered: Capabilities, link: Link | None, local: Resource, a
     The EHR refuses a stale one by itself, or it can be asked for all copies at once before.
     """
     kind = offered.of(str(local["resourceType"]))
-    if is_withheld(run.sides, local):
+    if is_withheld(run.sides, local) or deliver.is_mistake(local):
         return False
     if link is None or (link.ehr_gone and not link.agreed):
         return kind.can("create")

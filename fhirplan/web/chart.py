@@ -20,6 +20,7 @@ from fhirplan.web.chart_pages import add_pages
 from fhirplan.web.chart_style import add_style
 from fhirplan.web.chart_tasks import add_tasks
 from fhirplan.web.chart_templates import add_templates
+from fhirplan.web.chart_undo import add_undo
 from fhirplan.web.formats import takes_gzip
 from fhirplan.web.viewer import NoChart, NoSession, Viewer
 
@@ -36,6 +37,7 @@ def add_chart(app: Flask, services: Services) -> None:
     add_caseload(app, services)
     add_templates(app, services)
     add_assessment(app, services)
+    add_undo(app, services)
     add_style(app, services)
     if any(item.ehr_url for item in services.settings.all_connections):
         # Only where an EHR is spoken to: it brings an HTTP client with it.

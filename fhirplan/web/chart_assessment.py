@@ -26,6 +26,7 @@ from fhirplan.web import chart_csrf
 from fhirplan.web.chart_forms import LIFE, clock
 from fhirplan.web.chart_frame import NoPatient, Opened, opened
 from fhirplan.web.chart_save import KEY, Both, Filled, Problem, Stale, problems, save, who_changed, wrong
+from fhirplan.web.chart_steps import hold_ms
 from fhirplan.web.requests import known_id
 
 _FORM: Final = "assessment"
@@ -377,5 +378,6 @@ def _extract(shown: Opened, id_: str, *, store: bool, left_out: list[str] | None
         actor=made.who.actor,
         request_id=known_id(request.environ, made.services),
         address=request.environ.get("REMOTE_ADDR") or "",
+        hold=hold_ms(made.who.connection),
     )
     return perform(made.services, asked)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
+from urllib.parse import quote
 
 from flask import Response, redirect, request
 from flask.typing import ResponseReturnValue
@@ -18,6 +19,7 @@ from fhirplan.store.drafts import Place
 from fhirplan.web import chart_csrf
 from fhirplan.web.chart_frame import Frame, Opened, opened
 from fhirplan.web.chart_save import KEY, Filled, Problem, problems, save, stale, wrong
+from fhirplan.web.chart_steps import steps_made
 from fhirplan.web.viewer import NoSession, typing
 
 Make = Callable[[Resource, Form, str, Opened], list[Write]]
@@ -65,7 +67,8 @@ def submitted(services: Services, id_: str, asked: Asked) -> ResponseReturnValue
     reply = save(shown.frame, writes)
     if reply.status < 400:
         _drop(shown.frame, id_, asked.name, asked.about)
-        return redirect(asked.done(shown), 303)
+        steps = steps_made(reply, writes, shown.world.known, shown.world)
+        return redirect(_with_undo(asked.done(shown), steps), 303)
     if reply.status == 412:
         mine = next((item for item in writes if _ref(item.resource) == asked.about), writes[0])
         found = stale(shown, mine, made)
@@ -75,6 +78,14 @@ def submitted(services: Services, id_: str, asked: Asked) -> ResponseReturnValue
     return asked.show(
         shown, _with(filled, said or (Problem("", shown.frame.words("val.not_saved")),)), _status(reply.status)
     )
+
+
+def _with_undo(url: str, steps: str) -> str:
+    """The address of the page that follows, with what was written, so that it can be taken back from there."""
+    if not steps:
+        return url
+    address, hash_, fragment = url.partition("#")
+    return f"{address}{'&' if '?' in address else '?'}undo={quote(steps, safe='/:,')}{hash_}{fragment}"
 
 
 def _status(found: int) -> int:

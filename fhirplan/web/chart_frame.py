@@ -22,6 +22,7 @@ from fhirplan.fhir.codec import Resource
 from fhirplan.interactions.services import Services
 from fhirplan.web.chart_csrf import token
 from fhirplan.web.chart_sight import keep, seen
+from fhirplan.web.chart_steps import undoable
 from fhirplan.web.viewer import Viewer, viewer
 
 VIEW_COOKIE: Final = "fhirplan_view"
@@ -125,8 +126,14 @@ class Opened:
             unseen=self.unseen,
             plan_id=self.plan["id"] if self.plan else "",
             said=_said(self.frame.words),
-            **values,
+            **{"undo": self.undo(request.args.get("undo", "")), **values},
         )
+
+    def undo(self, steps: str) -> str:
+        """The steps that the page offers to take back, "" for none."""
+        if self.then or not steps:
+            return ""
+        return undoable(steps, self.world, self.frame.who.connection, self.frame.now)
 
     def url(self, endpoint: str, **values: Any) -> str:
         """The address of another page about this patient and plan."""

@@ -215,7 +215,8 @@ def _receipts(shown: Opened) -> list[dict[str, str]]:
 def _told(state: str, route: str, shown: Opened) -> str:
     language, ehr = shown.frame.words, shown.world.ehr
     if state == "sent":
-        return language("rec.got" if route == "pull" else "rec.here" if route == "none" else "rec.sent", ehr=ehr)
+        key = {"pull": "rec.got", "none": "rec.here", "withdrawn": "rec.withdrawn"}.get(route, "rec.sent")
+        return language(key, ehr=ehr)
     return language(f"rec.{state}", ehr=ehr)
 
 

@@ -22,6 +22,7 @@ from fhirplan.interactions.services import fhir_base
 from fhirplan.interactions.values import Interaction, Reply
 from fhirplan.store import conflicts, versions
 from fhirplan.web.chart_frame import Frame, Opened
+from fhirplan.web.chart_steps import hold_ms
 from fhirplan.web.requests import known_id
 
 _IN_BUNDLE: Final = re.compile(r"^Bundle\.entry\[\d+\]\.resource\.?")
@@ -139,6 +140,7 @@ def _single(made: Frame, write: Write) -> Interaction:
         actor=asked.actor,
         request_id=asked.request_id,
         address=asked.address,
+        hold=asked.hold,
     )
 
 
@@ -151,6 +153,7 @@ def _interaction(made: Frame, kind: str, body: Resource) -> Interaction:
         actor=made.who.actor,
         request_id=known_id(request.environ, made.services),
         address=request.environ.get("REMOTE_ADDR") or "",
+        hold=hold_ms(made.who.connection),
     )
 
 

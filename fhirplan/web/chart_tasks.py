@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Final
+from urllib.parse import parse_qs, urlsplit
 
 from flask import Flask, Response, request
 from flask.typing import ResponseReturnValue
@@ -49,7 +50,9 @@ def add_tasks(app: Flask, services: Services) -> None:
             "move", f"Task/{task}", make, lambda shown, filled, status: task_page(shown, task, filled, status), done
         )
         answer = submitted(services, id_, asked)
-        return moved_row(services, id_, task) if in_place and _status(answer) == 303 else answer
+        if not in_place or _status(answer) != 303 or not isinstance(answer, BaseResponse):
+            return answer
+        return moved_row(services, id_, task, parse_qs(urlsplit(answer.location or "").query).get("undo", [""])[0])
 
     def edit(id_: str, task: str) -> ResponseReturnValue:
         asked = Asked(
@@ -103,13 +106,13 @@ def _status(answer: ResponseReturnValue) -> int:
     return answer.status_code if isinstance(answer, BaseResponse) else 200
 
 
-def moved_row(services: Services, id_: str, task: str) -> Response:
+def moved_row(services: Services, id_: str, task: str, undo: str = "") -> Response:
     """The row of a task that was moved where it stands, with what else that changes on the page."""
     shown = opened(services, id_)
     row = next((item for item in shown.page.all_tasks if item.id == task), None)
     if row is None:
         return tasks_page(shown)
-    return shown.show("chart/_moved.html", row=row, view=request.form.get("view", "list"))
+    return shown.show("chart/_moved.html", row=row, view=request.form.get("view", "list"), undo=shown.undo(undo))
 
 
 def tasks_page(shown: Opened) -> Response:

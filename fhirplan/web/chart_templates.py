@@ -20,6 +20,7 @@ from fhirplan.interactions.shipped import shipped
 from fhirplan.interactions.values import Interaction, Reply
 from fhirplan.web import chart_csrf
 from fhirplan.web.chart_frame import NoPatient, Opened, opened
+from fhirplan.web.chart_steps import hold_ms
 from fhirplan.web.requests import known_id
 
 _NOON: Final = time(12)
@@ -141,5 +142,6 @@ def _apply(shown: Opened, template: str, start: str, *, dry: bool) -> Reply | st
         actor=made.who.actor,
         request_id=known_id(request.environ, made.services),
         address=request.environ.get("REMOTE_ADDR") or "",
+        hold=hold_ms(made.who.connection),
     )
     return perform(made.services, asked)
