@@ -86,7 +86,7 @@ def row(
         who=_who(item.actor, viewer, world),
         theirs=theirs,
         what=words(f"change.{done}"),
-        title=people.name_of(after or before, world.known) or item.type,
+        title=people.name_of(after or before, world.known),
         kind=words.state("type", item.type),
         ref=f"{item.type}/{item.id}",
         fields=difference(before, after, world),

@@ -105,7 +105,11 @@ def name_of(resource: Resource | None, known: Mapping[str, Resource]) -> str:
         return label(resource.get("code")) or str(resource.get("description") or "")
     if kind == "CarePlan":
         return str(resource.get("title") or "")
-    return label(resource.get("code"))
+    return next(filter(None, (label(entry) for name in _TOLD_BY for entry in objects(resource.get(name)))), "")
+
+
+_TOLD_BY: Final = ("code", "topic", "reasonCode", "serviceType", "appointmentType", "type")
+"""What tells one resource of a kind from the next, for those that have no name."""
 
 
 def refer(element: Any, known: Mapping[str, Resource]) -> str:

@@ -40,11 +40,13 @@ def urgent(rows: tuple[TaskRow, ...], world: World) -> Urgent:
     overdue = [row for row in rows if row.tone == "overdue"]
     if overdue:
         first = overdue[0]
-        text = f"{first.title}: {first.due}." + (f" {first.business_status}." if first.business_status else "")
+        text = _sentence(f"{first.title}: {first.due}")
+        if first.business_status:
+            text += f" {_sentence(first.business_status)}"
         return Urgent(text, "danger" if first.priority is not None else "warn", _more(len(overdue), world), first.id)
     soon = [row for row in rows if row.tone == "soon"]
     if soon:
-        return Urgent(f"{soon[0].title}: {soon[0].due}.", "warn", _more(len(soon), world), soon[0].id)
+        return Urgent(_sentence(f"{soon[0].title}: {soon[0].due}"), "warn", _more(len(soon), world), soon[0].id)
     free = [row for row in rows if not row.taken]
     if free:
         return Urgent(words("say.unassigned", what=free[0].title), "warn", _more(len(free), world), free[0].id)
@@ -52,6 +54,11 @@ def urgent(rows: tuple[TaskRow, ...], world: World) -> Urgent:
     if waiting:
         return Urgent(words("say.blocked", n=len(waiting), what=waiting[0].title), "wait", "", waiting[0].id)
     return Urgent(words("say.calm"), "ok", "", "")
+
+
+def _sentence(text: str) -> str:
+    """The words with a full stop, which an abbreviation at their end (``3:00 p. m.``) brings along."""
+    return text if text.endswith(".") else f"{text}."
 
 
 def _more(count: int, world: World) -> str:

@@ -196,3 +196,8 @@ def test_what_was_found_in_the_ehrs_copies_is_shown_errors_first_without_mere_no
         ("Heart failure", "An active plan needs somebody who answers for it.", ""),
         ("Do t", "The record does not hold together (invariant). Details for support are below.", "Better so."),
     ]
+
+
+def test_a_sentence_ends_with_one_full_stop_in_spanish_too():
+    made = replace(world(PLAN, *PEOPLE, task("t", end="2026-03-08T15:00:00-05:00")), words=words("es"))
+    assert build(PATIENT, made).urgent.sentence == "Do t: con retraso desde el domingo 8 mar, 3:00 p. m."

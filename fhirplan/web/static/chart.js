@@ -13,21 +13,25 @@
     return target.closest("input, textarea, select, [contenteditable]") !== null;
   }
 
-  function follow(selector) {
+  function follow(selector, only) {
     var found = document.querySelector(selector);
-    if (found) { found.focus(); if (found.matches("a, button")) found.click(); }
+    if (found) { found.focus(); if (!only && found.matches("a, button")) found.click(); }
     return Boolean(found);
   }
 
   function step(by) {
-    var links = Array.prototype.slice.call(document.querySelectorAll(".task h3 a, .task h4 a, .goal h3 a, .caseload th a"));
+    var links = Array.prototype.slice.call(document.querySelectorAll(".task h3 a, .task h4 a, .goal h3 a, .caseload th a, .beside li a"));
     var at = links.indexOf(document.activeElement);
     var next = links[Math.max(0, Math.min(links.length - 1, at + by))];
     if (next) next.focus();
   }
 
   document.addEventListener("keydown", function (event) {
-    if (event.key === "Escape" && typing(event.target)) { event.target.blur(); return; }
+    if (event.key === "Escape") {
+      // Out of a field first, then out of the panel to the row that opened it.
+      if (typing(event.target)) event.target.blur(); else follow(".beside [aria-current]", true);
+      return;
+    }
     if (!body.dataset.keys || event.ctrlKey || event.altKey || event.metaKey || typing(event.target)) return;
     if (going === "g") {
       going = "";
@@ -67,6 +71,11 @@
   }
   window.addEventListener("beforeunload", function (event) { if (dirty) event.preventDefault(); });
 
+  document.addEventListener("htmx:beforeRequest", function (event) {
+    // With words in a form not kept yet, another row is gone to as a page is, which asks first.
+    var elt = event.detail.elt;
+    if (dirty && elt.matches(".beside a")) { event.preventDefault(); window.location.assign(elt.href); }
+  });
   document.addEventListener("htmx:sendError", function () { say(body.dataset.offline); });
   document.addEventListener("htmx:timeout", function () { say(body.dataset.offline); });
   window.addEventListener("online", function () { say(""); });
@@ -84,8 +93,13 @@
   document.addEventListener("htmx:afterRequest", function (event) {
     if (event.detail.xhr.status > 199 && event.detail.xhr.status < 400 && event.detail.elt.matches("form")) { dirty = false; say(""); }
   });
-  document.addEventListener("htmx:afterSettle", function () {
+  document.addEventListener("htmx:afterSettle", function (event) {
     var first = document.querySelector("[autofocus]");
+    var asked = event.detail.requestConfig;
+    if (!first && asked && asked.elt.closest(".beside")) {
+      first = document.querySelector("#panel h2");
+      first.tabIndex = -1;
+    }
     if (first) first.focus();
   });
   var summary = document.querySelector(".summary");
