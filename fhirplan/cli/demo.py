@@ -32,6 +32,8 @@ from fhirplan.sync.run import run_sync
 PROGRAM: Final = (sys.executable, "-c", "from fhirplan.cli.main import main; main()")
 MARK: Final = ".fhirplan-demo"
 PATIENCE: Final = 60.0
+APP: Final = "fhirplan"
+"""What the EHR calls our pages, which it opens from a chart."""
 # What goes wrong with --faults: shares of the requests, drawn by the seed.
 FAULTS: Final = (
     "throttle=0.03,unavailable=0.05,lost-request=0.03,lost-reply=0.08,reset=0.03,duplicates=0.08,html=0.03,stale=0.03"
@@ -77,6 +79,7 @@ def command(port: int, ehr_port: int, persona: str, faults: bool, once: bool, da
         console.print("[bold]1[/bold] The EHR: a sandbox with twelve sample patients")
         ehr = ["sandbox", "--port", str(ehr_port), "--as", persona, "--data", str(folder / "ehr.db")]
         ehr += ["--load", str(_bundles())]
+        ehr += ["--app", f"{APP}={_us(port)}/auth/callback,{_us(port)}/auth/launch"]
         if faults:
             console.print(f"  which fails now and then: {FAULTS}")
             ehr += ["--faults", FAULTS, "--seed", SEED]
@@ -156,6 +159,7 @@ def _say_what_to_open(console: Console, port: int, ehr_port: int, folder: Path) 
         f"""
 Open:
   {_us(port)}/chart/patients      the patients and their care plans
+  {_launcher(ehr_port)}            the EHR: sign in, pick a patient, and it opens the care plan in the chart
   {_us(port)}/fhir/metadata       what the FHIR API offers
   {_ehr(ehr_port)}/Task           the same tasks in the EHR
 
@@ -182,6 +186,11 @@ def _ehr(port: int) -> str:
     return f"http://127.0.0.1:{port}/fhir"
 
 
+def _launcher(port: int) -> str:
+    """By another name of this machine than ours, so that each is a stranger to the other, as at a clinic."""
+    return f"http://localhost:{port}/launcher"
+
+
 def _bundles() -> Path:
     return settings.fixtures_folder() / "bundles"
 
@@ -191,6 +200,8 @@ def _environ(folder: Path, port: int, ehr_port: int) -> Mapping[str, str]:
     config = folder / "fhirplan.toml"
     config.write_text(
         f'data_dir = "{folder / "data"}"\nbase_url = "{_us(port)}"\nauth = "open"\nehr_url = "{_ehr(ehr_port)}"\n'
+        f'launch_client_id = "{APP}"\n'
+        f'launch_issuers = ["{_ehr(ehr_port)}", "http://localhost:{ehr_port}/fhir"]\n'
         'ehr_label = "Sandbox EHR"\ntime_zone = "America/Chicago"\n'
         'pull_interval = 2.0\npush_interval = 0.5\nlog_format = "text"\n',
         encoding="utf-8",

@@ -17,12 +17,16 @@ from fhirplan.sandbox.resources import FOREVER, Store
 _HEAD: Final = (
     '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{{ title }}</title>'
     '<meta name="viewport" content="width=device-width, initial-scale=1">'
-    "<style>body{font:1rem/1.5 sans-serif;margin:2rem;max-width:60rem}iframe{width:100%;height:42rem;border:1px solid}"
-    "label{display:block;margin:.5rem 0}</style></head><body><h1>{{ title }}</h1>"
+    "<style>body{font:1rem/1.5 sans-serif;margin:0;color:#1c2733;background:#eef1f4}"
+    "header{background:#27384a;color:#fff;padding:.75rem 1.5rem}header h1{font-size:1.1rem;margin:0}"
+    "header a,header p{color:#fff;margin:.25rem 0 0;font-size:.9rem}main{padding:1rem 1.5rem}form,p{max-width:40rem}"
+    "iframe{display:block;width:100%;height:44rem;border:1px solid #9aa7b4;background:#fff}"
+    "label{display:block;margin:.75rem 0}select,button{font:inherit;padding:.35rem .6rem;max-width:100%}</style></head>"
+    "<body><header><h1>{{ title }}</h1><p>Sandbox EHR. All people are invented.</p></header><main>"
 )
 _SIGN_IN: Final = (
     _HEAD
-    + '<p>Invented people only: pick who you are.</p><form method="post" action="/auth/sign-in">'
+    + '<p>There are no passwords here: pick who you are.</p><form method="post" action="/auth/sign-in">'
     + '<input type="hidden" name="request" value="{{ request_id }}">'
     + '<label>I am <select name="user">{% for id, name in users %}<option value="{{ id }}">{{ name }}</option>'
     + "{% endfor %}</select></label>"
@@ -38,10 +42,12 @@ _LAUNCHER: Final = (
     + '<label>Patient <select name="patient">{% for id, name in patients %}<option value="{{ id }}">{{ name }}</option>'
     + '{% endfor %}</select></label><label>App <select name="app">{% for id in apps %}<option>{{ id }}</option>'
     + "{% endfor %}</select></label><button>Open the chart</button></form>"
+    + "<p>The chart shows the app in a frame, as an EHR does. It is told who you are and which patient you opened.</p>"
 )
 _CHART: Final = (
     _HEAD
-    + '<iframe src="{{ address }}" title="App"></iframe><p><a href="{{ address }}" target="_blank">In a tab</a></p>'
+    + '<iframe src="{{ address }}" title="App"></iframe>'
+    + '<p><a href="/launcher">Another patient</a> <a href="/launcher" target="_blank">A second chart beside it</a></p>'
 )
 _STYLE: Final = {"color_background": "#ffffff", "color_highlight": "#1a5fb4", "dim_border_radius": "4px"}
 
@@ -120,7 +126,7 @@ def sign_in_door(store: Store, desk: Desk) -> flask.Blueprint:
     def launcher() -> flask.Response:
         apps = [app.client_id for app in desk.apps.values() if app.launch_url]
         users, patients = _people(store, "Practitioner"), _people(store, "Patient")
-        return _page(_LAUNCHER, "Sandbox EHR", users=users, patients=patients, apps=apps)
+        return _page(_LAUNCHER, "Open a chart", users=users, patients=patients, apps=apps)
 
     @door.get("/launcher/chart")
     def chart() -> flask.Response:
@@ -132,7 +138,8 @@ def sign_in_door(store: Store, desk: Desk) -> flask.Blueprint:
             given.get("user", ""), given.get("patient", ""), given.get("encounter", ""), given.get("intent", "")
         )
         address = leading(app.launch_url, {"iss": f"{_base()}/fhir", "launch": desk.open_chart(opening)})
-        return _page(_CHART, f"Chart of {opening.patient}", address=address)
+        name = dict(_people(store, "Patient")).get(opening.patient, opening.patient)
+        return _page(_CHART, f"Chart of {name}", address=address)
 
     return door
 
