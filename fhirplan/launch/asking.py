@@ -70,9 +70,9 @@ def ask(authority: Authority, given: Mapping[str, str], binding: str) -> str:
     client = find(authority, given.get("client_id", ""))
     redirect = given.get("redirect_uri", "")
     if client is None or (client.kind == "key" and not client.redirect_uris):
-        raise PageRefused("No app with this client_id is registered here.")
+        raise PageRefused("unknown_app")
     if redirect not in client.redirect_uris:
-        raise PageRefused("The app wants you sent back to an address that it is not registered with.")
+        raise PageRefused("wrong_redirect")
     state = given.get("state", "")
 
     def no(error: str, text: str) -> SentBack:
@@ -124,11 +124,11 @@ def waiting(authority: Authority, secret: str, binding: str) -> Waiting:
     with authority.database.read() as tx:
         found = tickets.look(tx, authority.sealer, "request", secret, authority.clock())
     if found is None or found.state != "good" or not same(binding, str(found.body["binding"])):
-        raise PageRefused("This request is over, or was begun in another browser. Start again from the app.")
+        raise PageRefused("request_elsewhere")
     client = find(authority, str(found.body["client"]))
     connection = authority.settings.connection(str(found.body["connection"]))
     if client is None or connection is None:
-        raise PageRefused("This app is no longer registered here.")
+        raise PageRefused("app_gone")
     return Waiting(client, connection, found.body)
 
 
@@ -137,14 +137,12 @@ def signed_in(authority: Authority, secret: str, binding: str, person: Mapping[s
     known = waiting(authority, secret, binding)
     launch = known.launched
     if launch and launch["subject"] != person.get("subject"):
-        raise PageRefused(
-            "The chart was opened by somebody else than who signed in. Open the app from the chart again."
-        )
+        raise PageRefused("somebody_else")
     now = authority.clock()
     with authority.database.write() as tx:
         used = tickets.redeem(tx, authority.sealer, "request", secret, now)
         if used is None or used.state != "good":
-            raise PageRefused("This request is over. Start again from the app.")
+            raise PageRefused("request_over")
         body = {**known.body, "person": dict(person)}
         return tickets.issue(tx, authority.sealer, "request", body, expires=now + MINUTES * 60_000, now=now)
 
@@ -166,7 +164,7 @@ def allow(authority: Authority, secret: str, binding: str, chosen: Iterable[str]
     known = waiting(authority, secret, binding)
     allowed = [text for text in known.scopes if text in set(chosen)]
     if not known.person:
-        raise PageRefused("Nobody has signed in for this request. Start again from the app.")
+        raise PageRefused("not_signed_in")
     who = known.person
     about = known.launched.get("patient") or who.get("patient", "")
     if not about and authority.settings.auth == "open":
@@ -193,7 +191,7 @@ def allow(authority: Authority, secret: str, binding: str, chosen: Iterable[str]
     with authority.database.write() as tx:
         used = tickets.redeem(tx, authority.sealer, "request", secret, now)
         if used is None or used.state != "good":
-            raise PageRefused("This request was answered before. Start again from the app.")
+            raise PageRefused("request_over")
         grants.add(tx, grant)
         ends = now + CODE_SECONDS * 1000
         text = tickets.issue(tx, authority.sealer, "code", code, gid=grant.gid, expires=ends, now=now)

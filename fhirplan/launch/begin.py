@@ -57,11 +57,7 @@ def connection_of(authority: Authority, iss: str) -> Connection:
     for item in authority.settings.all_connections:
         if item.launch_client_id and wanted in issuers(item):
             return item
-    raise PageRefused(
-        "This EHR is not one of those that may open the care plan here. Ask whoever runs this server to add its "
-        "address to launch_issuers.",
-        status=403,
-    )
+    raise PageRefused("unknown_ehr", status=403)
 
 
 def issuers(connection: Connection) -> tuple[str, ...]:
@@ -84,7 +80,7 @@ def begin(
     it is to open the chart. Raises PageRefused, EhrUnavailable.
     """
     if len(launch) > _LONGEST:
-        raise PageRefused("The launch parameter is too long to be one.")
+        raise PageRefused("launch_too_long")
     found = place(iss)
     secret, verifier, nonce = new_secret(), new_secret() + new_secret(), new_secret()
     redirect = f"{authority.issuer}/callback"

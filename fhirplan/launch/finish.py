@@ -16,11 +16,12 @@ from fhirplan.store.secrets import new_secret, same
 from fhirplan.store.sessions import Session
 from fhirplan.store.tickets import Ticket
 
+# The error codes of RFC 6749 section 4.1.2.1 and OpenID Connect, and the sentence for each.
 _SAID: Final = {
-    "access_denied": "You, or your EHR, did not allow it.",
-    "invalid_scope": "The EHR does not give what the care plan asks for; its administrator can.",
-    "unauthorized_client": "The EHR does not let the care plan be opened; its administrator can.",
-    "login_required": "You are not signed in at the EHR.",
+    "access_denied": "not_allowed",
+    "invalid_scope": "scope_not_given",
+    "unauthorized_client": "client_not_let_in",
+    "login_required": "login_required",
 }
 EARLY: Final = 60_000
 """Milliseconds before its end that an EHR's token is renewed."""
@@ -47,12 +48,12 @@ def arrived(authority: Authority, given: Mapping[str, str], binding: str) -> Arr
     body = _checked(ticket, binding)
     connection = authority.settings.connection(str(body["connection"]))
     if connection is None:
-        raise PageRefused("The connection of this sign-in is no longer configured.")
+        raise PageRefused("connection_gone")
     # Mixed-up issuers (RFC 9207): an answer that names another issuer, or none though it should, is not for us.
     if (given.get("iss") or body["named"]) and given.get("iss") != body["issuer"]:
-        raise PageRefused("The answer came from another EHR than the one you were sent to. Open the care plan again.")
+        raise PageRefused("other_ehr")
     if "error" in given:
-        raise PageRefused(_SAID.get(given["error"], "The EHR refused to sign you in."), status=403)
+        raise PageRefused(_SAID.get(given["error"], "ehr_refused"), status=403)
     told = _exchanged(authority, connection, body, given.get("code", ""))
     who = person(authority, body, connection.launch_client_id, told.get("id_token"))
     session = _session(authority, connection, body, told, who)
@@ -63,9 +64,9 @@ def arrived(authority: Authority, given: Mapping[str, str], binding: str) -> Arr
 
 def _checked(ticket: Ticket | None, binding: str) -> dict[str, Any]:
     if ticket is None or ticket.state != "good":
-        raise PageRefused("This sign-in is over: it was finished before, or took too long. Open the care plan again.")
+        raise PageRefused("sign_in_over")
     if not same(binding, str(ticket.body["binding"])):
-        raise PageRefused("This sign-in was begun in another browser or window. Open the care plan again here.")
+        raise PageRefused("sign_in_elsewhere")
     return ticket.body
 
 
@@ -78,7 +79,7 @@ def _exchanged(authority: Authority, connection: Connection, body: dict[str, Any
     }
     told = ask_for_token(connection, str(body["token"]), form, authority.clock() / 1000)
     if not code or told.status != 200 or not isinstance(told.value.get("access_token"), str):
-        raise PageRefused("The EHR took its permission back before it was used. Open the care plan again.", status=403)
+        raise PageRefused("permission_gone", status=403)
     return told.value
 
 

@@ -16,11 +16,13 @@ from fhirplan.launch.authority import Authority
 from fhirplan.launch.refusals import PageRefused
 from fhirplan.store import links
 from fhirplan.store.engine import Transaction
+from fhirplan.telemetry import log
 
 # Never one that a public key could be taken for a secret with.
 _ALGORITHMS: Final = {"RS256": "RSA", "RS384": "RSA", "ES256": "EC", "ES384": "EC"}
 _LEEWAY: Final = 60
 _LONGEST: Final = 16_384
+_log: Final = log("launch")
 PEOPLE: Final = ("Practitioner", "PractitionerRole", "Patient", "RelatedPerson", "Person")
 
 
@@ -35,26 +37,26 @@ class Person:
 def person(authority: Authority, body: dict[str, Any], client_id: str, token: Any) -> Person:
     """The person that an id_token names, for the sign-in that ``body`` began. Raises PageRefused."""
     if not body["issuer"] or not body["jwks"]:
-        raise _unknown("the EHR does not say who signs its id_tokens")
+        raise _unknown("no_signer")
     if not isinstance(token, str) or not token or len(token) > _LONGEST:
-        raise _unknown("the EHR gave no id_token")
+        raise _unknown("no_id_token")
     claims = _verified(authority, str(body["jwks"]), token)
     now = authority.clock() / 1000
     if claims.get("iss") != body["issuer"]:
-        raise _unknown("its id_token is of another issuer")
+        raise _unknown("id_issuer")
     named = claims.get("aud")
     audience = named if isinstance(named, list) else [named]
     if client_id not in audience or (len(audience) > 1 and claims.get("azp") != client_id):
-        raise _unknown("its id_token is for another client")
+        raise _unknown("id_client")
     if not _is_time(claims.get("exp")) or claims["exp"] + _LEEWAY <= now:
-        raise _unknown("its id_token has expired")
+        raise _unknown("id_expired")
     if not _is_time(claims.get("iat")) or claims["iat"] - _LEEWAY > now:
-        raise _unknown("its id_token is from the future")
+        raise _unknown("id_future")
     if claims.get("nonce") != body["nonce"]:
-        raise _unknown("its id_token is of another sign-in")
+        raise _unknown("id_nonce")
     subject = claims.get("sub")
     if not isinstance(subject, str) or not 0 < len(subject) <= 255:
-        raise _unknown("its id_token names nobody")
+        raise _unknown("id_nobody")
     return Person(_subject(str(body["issuer"]), subject), _user(claims))
 
 
@@ -63,17 +65,18 @@ def _verified(authority: Authority, jwks_url: str, token: str) -> dict[str, Any]
         header = jws.extract_compact(token.encode("ascii")).headers()
         algorithm, kid = header.get("alg"), header.get("kid")
         if algorithm not in _ALGORITHMS:
-            raise _unknown("its id_token is signed in a way that is not taken")
+            raise _unknown("id_algorithm")
         listed = authority.ehr_keys.keys(jwks_url, kid if isinstance(kid, str) else "")
         fitting = [item for item in listed if item.get("kty") == _ALGORITHMS[algorithm]]
         if len(fitting) != 1:
-            raise _unknown("its id_token is signed by no key that it publishes")
+            raise _unknown("id_key")
         kind = ECKey if _ALGORITHMS[algorithm] == "EC" else RSAKey
         return dict(jwt.decode(token, kind.import_key(fitting[0]), algorithms=[algorithm]).claims)
     except (JoseError, ValueError, KeyError, TypeError):
-        raise _unknown("the signature of its id_token does not fit") from None
+        raise _unknown("id_signature") from None
     except Unfetchable as error:
-        raise _unknown(f"its keys cannot be had: {error.text}") from None
+        _log.warning("keys of an EHR cannot be had", reason=error.text)
+        raise _unknown("id_no_keys") from None
 
 
 def _user(claims: dict[str, Any]) -> str:
@@ -105,4 +108,4 @@ def ours(tx: Transaction, connection: str, ehr_base: str, text: str, type_: str 
 
 
 def _unknown(why: str) -> PageRefused:
-    return PageRefused(f"Who you are could not be established: {why}. Open the care plan from the chart again.")
+    return PageRefused("unknown_person", because=why)

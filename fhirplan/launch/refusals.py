@@ -19,10 +19,16 @@ class OAuthRefused(Refused):
 
 
 class PageRefused(Refused):
-    """A refusal that a person is shown on a page of ours, since there is nowhere safe to send the browser."""
+    """A refusal that a person is shown on a page of ours, since there is nowhere safe to send the browser.
 
-    def __init__(self, text: str, *, status: int = 400) -> None:
-        super().__init__(text)
+    ``key`` names the sentence in the catalogue of the pages' words (``refused.[key]``), ``because`` a second one that
+    it quotes.
+    """
+
+    def __init__(self, key: str, *, because: str = "", status: int = 400) -> None:
+        super().__init__(key)
+        self.key = key
+        self.because = because
         self.status = status
 
 

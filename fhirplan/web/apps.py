@@ -11,34 +11,25 @@ from flask.typing import ResponseReturnValue
 
 from fhirplan.access.scopes import resource_scope
 from fhirplan.chart.people import human_name
+from fhirplan.chart.words import Words
 from fhirplan.launch import asking
 from fhirplan.launch.asking import Waiting
 from fhirplan.launch.authority import Authority
 from fhirplan.launch.begin import begin
-from fhirplan.launch.granting import needs_patient
+from fhirplan.launch.granting import CONTEXT, LASTING, SIGN_IN, needs_patient
 from fhirplan.launch.refusals import PageRefused
 from fhirplan.settings import LOOPBACK_HOSTS
 from fhirplan.store import patient_record, versions
 from fhirplan.store.secrets import new_secret
 from fhirplan.web.forms import fields, once
+from fhirplan.web.languages import language
 from fhirplan.web.launch import guarded, page, sent
 from fhirplan.web.sessions import set_cookie
 
 REQUEST: Final = "__Host-fhirplan-app"
 _SECONDS: Final = 15 * 60
 _MOST_PATIENTS: Final = 100
-_LETTERS: Final = {"c": "create", "r": "read", "u": "change", "d": "delete", "s": "search"}
-_LEVELS: Final = {"patient": "of this patient only", "user": "of everybody whose records you may see"}
-_PLAIN: Final = {
-    "openid": "Know that it is you",
-    "fhirUser": "Know who you are in the records",
-    "profile": "Know who you are in the records",
-    "launch": "Know which chart it was opened from",
-    "launch/patient": "Know which patient this is about",
-    "launch/encounter": "Know which stay or visit this is about",
-    "online_access": "Go on while you are signed in",
-    "offline_access": "Go on when you are gone, until you or we end it",
-}
+_PLAIN: Final = frozenset((*SIGN_IN, *CONTEXT, *LASTING))
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +62,10 @@ def add_apps(app: Flask, authority: Authority) -> None:
         secret, binding = request.args.get("request", ""), request.cookies.get(REQUEST, "")
         known = asking.waiting(authority, secret, binding)
         if not known.person:
-            raise PageRefused("Nobody has signed in for this request. Start again from the app.")
+            raise PageRefused("not_signed_in")
         g.form_actions = (str(known.body["redirect"]),)
         g.frame_ancestors = None
-        return Response(_page(authority, known, secret))
+        return _page(authority, known, secret)
 
     def answered() -> ResponseReturnValue:
         form = request.form
@@ -110,23 +101,25 @@ def _same_origin(authority: Authority) -> None:
     own = ("", "null", authority.base, f"{request.scheme}://{request.host}")
     fetched = request.headers.get("Sec-Fetch-Site", "same-origin")
     if fetched != "same-origin" or request.headers.get("Origin", "") not in own:
-        raise PageRefused("This form was sent from another site.", status=403)
+        raise PageRefused("foreign_form", status=403)
 
 
 def _back(url: str) -> Response:
     return Response(status=303, headers={"Location": url, "Cache-Control": "no-store"})
 
 
-def _page(authority: Authority, known: Waiting, secret: str) -> str:
+def _page(authority: Authority, known: Waiting, secret: str) -> Response:
     open_ = authority.settings.auth == "open"
     about = known.launched.get("patient") or known.person.get("patient", "")
     picks = open_ and not about and needs_patient(known.scopes)
+    said = language(request)
     return page(
         "consent.html",
+        again=url_for("apps.consent", request=secret),
         app=known.client.name,
         where=urlsplit(str(known.body["redirect"])).hostname or str(known.body["redirect"]),
         local=urlsplit(str(known.body["redirect"])).hostname in LOOPBACK_HOSTS,
-        lines=[_line(scope) for scope in known.scopes],
+        lines=[_line(scope, said) for scope in known.scopes],
         request_secret=secret,
         open_server=open_,
         patient=_named(authority, known.connection.name, about) if about else "",
@@ -135,14 +128,15 @@ def _page(authority: Authority, known: Waiting, secret: str) -> str:
     )
 
 
-def _line(scope: str) -> _Line:
+def _line(scope: str, words: Words) -> _Line:
     found = resource_scope(scope)
     if found is None:
-        return _Line(scope, _PLAIN.get(scope, scope), "")
-    does = ", ".join(_LETTERS[letter] for letter in found.letters)
+        return _Line(scope, words(f"may.{scope.replace('/', '_')}") if scope in _PLAIN else scope, "")
+    does = ", ".join(words(f"right.{letter}") for letter in found.letters)
     limits = ", ".join(f"{name} = {value}" for name, value in found.query)
-    about = _LEVELS[found.level] + (f"; only where {limits}" if limits else "")
-    return _Line(scope, f"{'All kinds of records' if found.type == '*' else found.type}: {does}", about)
+    about = words(f"level.{found.level}")
+    kind = words("may.everything") if found.type == "*" else words.state("type", found.type)
+    return _Line(scope, f"{kind}: {does}", words("may.only", level=about, limits=limits) if limits else about)
 
 
 def _named(authority: Authority, connection: str, id_: str) -> str:

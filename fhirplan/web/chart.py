@@ -76,7 +76,7 @@ def _add_refusals(app: Flask, services: Services) -> None:
 
     @app.errorhandler(NoSession)
     def no_session(error: NoSession) -> Response:
-        why = error.text if isinstance(error, NoChart) else ""
+        why = nobody().words(f"refused.{error.text}") if isinstance(error, NoChart) else ""
         answer = nobody().page("launch.html", 401, why=why, kept=error.kept)
         if error.kept:
             # For the script of the page that was typed on, which stays where it is.

@@ -15,7 +15,7 @@ from fhirplan.access.decide import decide
 from fhirplan.chart import changes, record, team
 from fhirplan.chart.care_plan_page import CarePlanPage, build
 from fhirplan.chart.record import Asked
-from fhirplan.chart.words import LANGUAGES, Words, words
+from fhirplan.chart.words import Words, words
 from fhirplan.chart.world import World, chosen
 from fhirplan.errors import FhirplanError
 from fhirplan.fhir.codec import Resource
@@ -23,9 +23,9 @@ from fhirplan.interactions.services import Services
 from fhirplan.web.chart_csrf import token
 from fhirplan.web.chart_sight import keep, seen
 from fhirplan.web.chart_steps import undoable
+from fhirplan.web.languages import language, liked
 from fhirplan.web.viewer import Viewer, viewer
 
-VIEW_COOKIE: Final = "fhirplan_view"
 THEMES: Final = ("auto", "light", "dark", "contrast")
 
 
@@ -150,11 +150,10 @@ def frame(services: Services) -> Frame:
 
 def preferences(asked: Request, services: Services) -> Preferences:
     """What the cookie says, else what the browser asks for, else the settings."""
-    parts = (asked.cookies.get(VIEW_COOKIE, "") + "|||").split("|")
-    language = parts[0] if parts[0] in LANGUAGES else asked.accept_languages.best_match(LANGUAGES, LANGUAGES[0])
+    parts = liked(asked)
     theme = parts[1] if parts[1] in THEMES else THEMES[0]
     zone = parts[2] if parts[2] in _zones() else services.settings.time_zone
-    return Preferences(str(language), theme, ZoneInfo(zone), parts[3] != "off")
+    return Preferences(language(asked).language, theme, ZoneInfo(zone), parts[3] != "off")
 
 
 @cache

@@ -19,12 +19,11 @@ from fhirplan.store import conflicts, looks, patient_record
 from fhirplan.store.looks import Look
 from fhirplan.web import chart_csrf
 from fhirplan.web.chart_forms import clock, discard_draft, keep_afterwards, keep_draft
-from fhirplan.web.chart_frame import THEMES, VIEW_COOKIE, Opened, end_of_day, frame, may_open, opened
+from fhirplan.web.chart_frame import THEMES, Opened, end_of_day, frame, may_open, opened
 from fhirplan.web.chart_save import save
 from fhirplan.web.chart_sight import seen
+from fhirplan.web.languages import remember
 from fhirplan.web.viewer import NoSession
-
-_YEAR = 365 * 86400
 
 
 def add_pages(app: Flask, services: Services) -> None:
@@ -91,18 +90,8 @@ def add_pages(app: Flask, services: Services) -> None:
     def viewed() -> ResponseReturnValue:
         chart_csrf.check(request)
         given = request.form
-        parts = [given.get(name, "").replace("|", "") for name in ("language", "theme", "zone", "keys")]
         response = redirect(_back(url_for("chart.home")), 303)
-        secure = request.is_secure
-        response.set_cookie(
-            VIEW_COOKIE,
-            "|".join(parts),
-            max_age=_YEAR,
-            secure=secure,
-            samesite="None" if secure else "Lax",
-            partitioned=secure,
-            path="/chart",
-        )
+        remember(response, request, [given.get(name, "") for name in ("language", "theme", "zone", "keys")])
         return response
 
     base = "/chart/patients/<id_>"

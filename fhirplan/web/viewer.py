@@ -42,7 +42,7 @@ class NoSession(NotAuthenticated):
 
 
 class NoChart(NoSession):
-    """Somebody signed in, and it is not known which chart they may see; the text says why."""
+    """Somebody signed in, and it is not known which chart they may see; the text names the sentence that says why."""
 
 
 def viewer(request: Request, services: Services) -> Viewer:
@@ -74,13 +74,13 @@ def _of_session(services: Services, session: Session) -> Viewer:
     """The person whom the EHR named. Raises NoChart where it is not known which charts they may see."""
     connection = services.settings.connection(session.connection)
     if connection is None:
-        raise NoChart("The connection of this session is no longer configured.")
+        raise NoChart("connection_gone")
     kind, _, id_ = session.fhir_user.partition("/")
     patient = session.patient or (id_ if kind == "Patient" else "")
     if session.body["ehr_patient"] and not session.patient:
-        raise NoChart("This patient has not come here from the EHR yet. Open the care plan again in a minute.")
+        raise NoChart("patient_not_here")
     if not patient and kind not in _PROFESSIONALS:
-        raise NoChart("The EHR says neither which patient this is about nor that you work here.")
+        raise NoChart("no_patient_no_work")
     grant = Grant(
         client="fhirplan",
         # A professional's pages are held to one patient by ``Viewer.patient``; what these refer to is not.
