@@ -15,7 +15,7 @@ from fhirplan.access.actor import ANYBODY, OPERATOR, Actor, Grant
 from fhirplan.access.scopes import Scope
 from fhirplan.errors import NotAuthenticated, NotPermitted
 
-__all__ = ["ANYBODY", "NEEDS", "OPERATOR", "PUBLIC", "Actor", "Grant", "Limit", "decide", "limits"]
+__all__ = ["ANYBODY", "NEEDS", "OPERATOR", "PUBLIC", "Actor", "Grant", "Limit", "decide", "limits", "patients"]
 
 PUBLIC: Final = frozenset({"capabilities", "definition-read", "definition-search", "openapi"})
 """What is shown before anybody is known (R4 section 2.21.0.2): it holds nothing of any patient."""
@@ -95,6 +95,15 @@ def decide(actor: Actor | None, kind: str, type_: str, auth: str) -> None:
     for letter in letters:
         if not limits(actor, type_, letter):
             raise _missing(actor.grant, kind, type_, letter)
+
+
+def patients(actor: Actor | None) -> frozenset[str] | None:
+    """The patients to whose records a token is held whatever it does; None where it is not, or there is none."""
+    if actor is None or actor.grant is None:
+        return None
+    made = [_limit(actor.grant, scope) for scope in actor.grant.scopes.resources]
+    found = frozenset(item.patient for item in made if item is not None)
+    return None if "" in found else found
 
 
 def limits(actor: Actor, type_: str, letter: str) -> tuple[Limit, ...]:

@@ -24,12 +24,12 @@ from fhirplan.fhir.resource import version_id
 from fhirplan.interactions.incoming import checked
 from fhirplan.interactions.inputs import inputs, parameters
 from fhirplan.interactions.outcomes import StaleVersion
+from fhirplan.interactions.seen_record import seen_record
 from fhirplan.interactions.services import Services
 from fhirplan.interactions.shipped import by_canonical, shipped
 from fhirplan.interactions.transaction import Read
 from fhirplan.interactions.transaction import transaction as carry_out
 from fhirplan.interactions.values import Interaction, Reply
-from fhirplan.store.record import StoredRecord
 
 _TRIES: Final = 3
 _ENDED: Final = frozenset({"completed", "revoked", "entered-in-error"})
@@ -61,7 +61,7 @@ def apply_template(services: Services, interaction: Interaction, reads: dict[str
             return Reply(200, dumps(bundle))
         try:
             if bundle["entry"]:
-                whole = replace(interaction, kind="bundle", type="", id="", parameters=(), body=bundle, if_match="")
+                whole = as_transaction(interaction, bundle)
                 carry_out(services, whole, bundle, reads)
         except StaleVersion:
             if not left:
@@ -69,6 +69,11 @@ def apply_template(services: Services, interaction: Interaction, reads: dict[str
             continue
         break
     return _read(services, interaction, reads, application.plan)
+
+
+def as_transaction(interaction: Interaction, bundle: Resource) -> Interaction:
+    """What an operation has made for its caller, as the transaction that stores it."""
+    return replace(interaction, kind="bundle", type="", id="", parameters=(), body=bundle, if_match="", ids_made=True)
 
 
 def seen(services: Services, interaction: Interaction, reads: Mapping[str, Read], shown: Iterable[Resource]) -> None:
@@ -185,9 +190,8 @@ def _computed(
     services: Services, interaction: Interaction, given: _Given, definition: Resource
 ) -> tuple[Application, Resource]:
     """What applying takes on the record as it is now, and the transaction that writes it."""
-    rules = services.rules
     with services.database.read() as tx:
-        record = StoredRecord(tx, interaction.connection, rules.behaviors)
+        record = seen_record(services, tx, interaction)
         order = _order(services, record, given, definition)
         ids = _ids(record, order, services.new_id)
         made = apply(order, record, ids)

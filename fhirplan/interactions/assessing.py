@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import Final
 
+from fhirplan.access.decide import decide
 from fhirplan.coordination.assessment import QUESTIONNAIRE, Extract, is_assessment
 from fhirplan.coordination.assessment import extract as extracted
 from fhirplan.coordination.case import is_case_management
@@ -14,13 +14,13 @@ from fhirplan.coordination.world import World
 from fhirplan.errors import InvalidResource, MalformedRequest, NotFound
 from fhirplan.fhir.codec import Resource, dumps
 from fhirplan.fhir.resource import version_id
-from fhirplan.interactions.applying import permit, seen
+from fhirplan.interactions.applying import as_transaction, permit, seen
 from fhirplan.interactions.inputs import inputs
+from fhirplan.interactions.seen_record import seen_record
 from fhirplan.interactions.services import Services
 from fhirplan.interactions.transaction import Read
 from fhirplan.interactions.transaction import transaction as carry_out
 from fhirplan.interactions.values import Interaction, Reply
-from fhirplan.store.record import StoredRecord
 
 _ENDED: Final = frozenset({"completed", "revoked", "entered-in-error"})
 _OPTIONAL: Final = ("Condition", "Goal", "Task", "RiskAssessment", "Patient")
@@ -47,8 +47,9 @@ def extract(services: Services, interaction: Interaction, reads: dict[str, Read]
     left_out = _left_out(value for name, value in listed if name == "leaveOut")
     if given.get("store", "false") not in ("true", "false"):
         raise MalformedRequest(f"store is {given['store'][:20]!r}; it is true or false.", expression="http.store")
+    decide(interaction.actor, "read", interaction.type, services.settings.auth)
     with services.database.read() as tx:
-        record = StoredRecord(tx, interaction.connection, services.rules.behaviors)
+        record = seen_record(services, tx, interaction)
         response = record.get(f"QuestionnaireResponse/{interaction.id}")
         if response is None:
             raise NotFound(f"There is no QuestionnaireResponse/{interaction.id} here.")
@@ -62,8 +63,7 @@ def extract(services: Services, interaction: Interaction, reads: dict[str, Read]
     seen(services, interaction, reads, (response, *made.changed))
     if given.get("store") != "true" or not bundle["entry"]:
         return Reply(200, dumps(bundle))
-    whole = replace(interaction, kind="bundle", type="", id="", parameters=(), body=bundle, if_match="")
-    return carry_out(services, whole, bundle, reads)
+    return carry_out(services, as_transaction(interaction, bundle), bundle, reads)
 
 
 def _left_out(named: Iterable[str]) -> frozenset[str]:

@@ -42,11 +42,14 @@ def updated(services: Services, tx: Transaction, asked: Interaction, id_: str) -
     eyes = sight(services, tx, asked, "c")
     if eyes is None:
         return found
-    if Limit() not in eyes.limits(asked.type):
+    limited = Limit() not in eyes.limits(asked.type)
+    if limited and not asked.ids_made:
         raise absent(asked)
     decide(asked.actor, "create", asked.type, services.settings.auth)
     taken = versions.current(tx, asked.connection, asked.type, id_)
     if taken is not None and found is None:
+        if limited:
+            raise absent(asked)
         raise NotPermitted(f"{asked.type}/{id_} cannot be written to by you. Use another id.")
     return found
 

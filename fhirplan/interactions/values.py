@@ -56,7 +56,8 @@ class Interaction:
     the headers of these names as they came, "" when absent, ``if_modified_since`` is that header in ms since 1970, 0
     when absent. ``lenient`` is Prefer: handling=lenient, by which a search passes over what it does not know.
     ``address`` is the caller's network address as far as it is known. ``authorization`` is the header of that name; it
-    tells who the ``actor`` is where that is not known yet. ``imported`` says that
+    tells who the ``actor`` is where that is not known yet. ``ids_made`` says that the ids of what it creates were made
+    here, so that whether they are taken tells its caller nothing. ``imported`` says that
     the operator brings in what another system has: the coordination rules then tell what they find and refuse nothing.
     ``hold`` is for how long, in ms, what is written is not sent to the EHR, so that its writer can take it back.
     """
@@ -81,6 +82,7 @@ class Interaction:
     authorization: str = field(default="", repr=False)
     imported: bool = False
     hold: int = 0
+    ids_made: bool = False
 
 
 @dataclass(frozen=True, slots=True)

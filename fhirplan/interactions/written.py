@@ -12,6 +12,7 @@ from fhirplan.fhir import outcome
 from fhirplan.fhir.codec import loads
 from fhirplan.interactions.incoming import policy
 from fhirplan.interactions.outcomes import said
+from fhirplan.interactions.seen_record import held, weighed
 from fhirplan.interactions.services import Services
 from fhirplan.interactions.sight import sight
 from fhirplan.interactions.touching import check
@@ -40,7 +41,8 @@ def prepared(
     Where it cannot be foreseen, since the id is not known yet or the database makes nobody wait, there is no judgement,
     and the changes are as they will be stored in most cases, with their index rows.
     """
-    if all(change.id for change in changes):
+    # Of what a caller is held to, only the transaction that writes can tell.
+    if all(change.id for change in changes) and held(services, interaction) is None:
         ahead = foresee(
             services.database,
             interaction.connection,
@@ -95,7 +97,8 @@ def stored(
     judged = ahead.still(tx, changes) if ahead is not None else None
     if judged is None:
         rules, how = services.rules, _judging(services, interaction)
-        judged = ruled(tx, interaction.connection, changes, now, rules, **how)
+        record = weighed(services, tx, interaction)
+        judged = ruled(tx, interaction.connection, changes, now, rules, **how, record=record)
     more = [_unsaid(issues, found[index] if index < len(found) else ()) for index, issues in enumerate(judged.found)]
     refuse(place(index, issue) for index, issues in enumerate(more) for issue in issues)
     versions = commit(

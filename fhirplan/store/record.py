@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 from fhirplan.catalog import CATALOG
@@ -24,10 +24,17 @@ class StoredRecord:
 
     The resources it gives are shared between transactions: never change one. ``known`` has what was read by its
     reference, ``versions`` the versions of it that ``get`` found, ``listed`` the types of which lists were read.
+    ``shown`` tells which resources it gives; without it all are.
     """
 
-    def __init__(self, tx: Transaction, connection: str, behaviors: Mapping[str, str] | None = None) -> None:
-        self._tx, self._connection, self._behaviors = tx, connection, behaviors or {}
+    def __init__(
+        self,
+        tx: Transaction,
+        connection: str,
+        behaviors: Mapping[str, str] | None = None,
+        shown: Callable[[Version], bool] | None = None,
+    ) -> None:
+        self._tx, self._connection, self._behaviors, self._shown = tx, connection, behaviors or {}, shown
         self.known: Final[dict[str, Resource | None]] = {}
         self.versions: Final[dict[str, Version]] = {}
         self.listed: Final[set[str]] = set()
@@ -38,7 +45,7 @@ class StoredRecord:
         if ref not in self.known:
             type_, _, id_ = ref.partition("/")
             found = current(self._tx, self._connection, type_, id_) if type_ in CATALOG and id_ else None
-            if found is None or found.deleted:
+            if found is None or found.deleted or (self._shown is not None and not self._shown(found)):
                 self.known[ref] = None
             else:
                 self.versions[ref] = found
@@ -53,7 +60,7 @@ class StoredRecord:
             code = POINTERS[type_, element]
             self.listed.add(type_)
             found = members(self._tx, self._connection, type_, (code,), (kind, id_), count=MOST)
-            self._lists[key] = [self._taken(item) for item in found]
+            self._lists[key] = self._given(found)
         return self._lists[key]
 
     def of_patient(self, patient: str, type_: str) -> Sequence[Resource]:
@@ -63,12 +70,15 @@ class StoredRecord:
             id_ = patient.removeprefix("Patient/")
             self.listed.add(type_)
             found = of_patient(self._tx, self._connection, id_, (type_,), count=MOST) if id_ else []
-            self._lists[key] = [self._taken(item) for item in found]
+            self._lists[key] = self._given(found)
         return self._lists[key]
 
     def behavior(self, action: str) -> str:
         """See ``World``."""
         return self._behaviors.get(action, "")
+
+    def _given(self, found: Iterable[Version]) -> list[Resource]:
+        return [self._taken(item) for item in found if self._shown is None or self._shown(item)]
 
     def _taken(self, version: Version) -> Resource:
         ref = f"{version.type}/{version.id}"

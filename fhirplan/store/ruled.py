@@ -86,7 +86,7 @@ def ruled(
 
     With ``lenient`` every error is a warning, for what an EHR says and where our rules are not asked for. Without
     ``additions`` the changes stay as they are, without ``following`` nothing follows from them. ``record`` is given
-    by whoever wants to know what was read.
+    by whoever wants to know what was read, or has only some of it weighed: a finding tells what it was found in.
     """
     if not any(change.type in JUDGED for change in changes):
         return Ruled(tuple(changes), (), tuple(() for _ in changes))

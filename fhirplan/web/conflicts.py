@@ -22,7 +22,7 @@ from fhirplan.interactions.sight import absent, current, sight
 from fhirplan.interactions.values import Interaction
 from fhirplan.merge.policy import Side
 from fhirplan.settings import DEFAULT_CONNECTION, Connection
-from fhirplan.store import conflicts, receipts
+from fhirplan.store import conflicts, receipts, versions
 from fhirplan.store.conflicts import Collision
 from fhirplan.store.engine import Transaction
 from fhirplan.store.receipts import Receipt
@@ -71,9 +71,9 @@ def add_conflicts(app: Flask, services: Services) -> None:
         actor = _caller(services, connection)
         decide(actor, "read", spec(type_).type, services.settings.auth)
         with services.database.read() as tx:
-            if actor.grant is not None:
-                _require_seen(services, tx, actor, connection, type_, id_)
             found = receipts.of(tx, _connection(services, connection).name, type_, id_)
+            if actor.grant is not None:
+                found = _seen(services, tx, _about(services, actor, connection, type_, id_), found)
         return _json({"receipts": [_receipt(item) for item in found]})
 
     _serve(app, "/$conflicts", "conflicts", listed, "GET")
@@ -107,10 +107,19 @@ def _open_to(services: Services, tx: Transaction, actor: Actor, connection: str,
     return eyes is None or (Limit() in eyes.limits(item.type) and current(services, tx, asked, letter) is not None)
 
 
-def _require_seen(services: Services, tx: Transaction, actor: Actor, connection: str, type_: str, id_: str) -> None:
-    asked = _about(services, actor, connection, type_, id_)
+def _seen(services: Services, tx: Transaction, asked: Interaction, found: list[Receipt]) -> list[Receipt]:
+    """The receipts of the versions that a caller may see, whose content an EHR's refusal may quote.
+
+    Raises NotFound where they may not know that there is such a resource.
+    """
     if current(services, tx, asked, "r") is None:
         raise absent(asked)
+    eyes = sight(services, tx, asked, "r")
+    if eyes is None:
+        return found
+    then = {item.version: versions.at(tx, asked.connection, asked.type, asked.id, item.version) for item in found}
+    shown = {number for number, version in then.items() if version is not None and eyes.saw(version)}
+    return [item for item in found if item.version in shown]
 
 
 def _about(services: Services, actor: Actor, connection: str, type_: str, id_: str) -> Interaction:

@@ -4,13 +4,15 @@ Each version of each resource carries a word of its own; no answer may hold the 
 not see, however it got there.
 """
 
+import json
 import random
 import re
 import sys
 
 import pytest
 
-from fhirplan.store import versions
+from fhirplan.store import conflicts, receipts, versions
+from fhirplan.store.receipts import Receipt
 from tests.guarded.reference_access import (
     OWNER,
     PARAMETER,
@@ -375,6 +377,45 @@ def gathering(asking, rng):
     asking.send("system search", "?_type=Goal,Task&_count=100", set(asking.current("s")))
 
 
+def operating(asking, rng):
+    """Receipts, conflicts and $apply: what is hidden is answered as what is absent, and nothing comes out of it."""
+    world, person = asking.world, asking.person
+    name = rng.choice(sorted(world.versions))
+    kind, _, id_ = name.partition("/")
+    told = {(name, number) for number in seen_versions(world, person, "r", name)}
+    answer = asking.send("receipts", f"{name}/$receipts", told)
+    if asks(person, "r", kind) and knows(world, person, "r", name):
+        assert answer.status_code == 200
+        shown = {item["version"] for item in answer.get_json(force=True)["receipts"]}
+        assert shown == {number for _, number in told}, (name, person)
+    else:
+        absent = asking.send("receipts", f"{kind}/zz9/$receipts", ())
+        assert answer.status_code == absent.status_code
+        hidden_text = answer.get_data(as_text=True).replace(f"/{id_} ", "/X ")
+        assert hidden_text == absent.get_data(as_text=True).replace("/zz9 ", "/X ")
+    unlimited = {
+        item
+        for item in asking.current("r")
+        if any(level != "patient" and not status for level, _, _, status in person.scopes)
+    }
+    conflicting = asking.send("conflicts", "$conflicts", unlimited)
+    assert conflicting.status_code == 200
+    asking.send("conflict", f"$conflicts/{rng.randrange(4)}", unlimited)
+    readable = {*asking.current("r"), *asking.current("s")}
+    patient = rng.choice(PATIENTS)
+    for element, other in (("plan", f"CarePlan/i{rng.randrange(18)}"), ("careTeam", f"CareTeam/i{rng.randrange(18)}")):
+        given = {"subject": f"Patient/{patient}", "practitioner": "Practitioner/n0", "dryRun": "true"}
+        answers = []
+        for ref in (other, f"{other.partition('/')[0]}/zz9"):
+            listed = [{"name": one, "valueString": text} for one, text in {**given, element: ref}.items()]
+            body = {"resourceType": "Parameters", "parameter": listed}
+            path = "PlanDefinition/cm-heart-failure-discharge/$apply"
+            answer = asking.send("apply", path, readable, method="POST", body=body)
+            answers.append((answer.status_code, answer.get_data(as_text=True).replace(ref, "X")))
+        if not knows(world, person, "r", other):
+            assert answers[0] == answers[1], (other, person)
+
+
 def writing(asking, rng):
     """Writes that are bound to be refused, or find nothing: none tells anything of what is hidden, or changes it."""
     world, person = asking.world, asking.person
@@ -404,14 +445,30 @@ def writing(asking, rng):
         assert "current version" not in answer.get_data(as_text=True)
 
 
+def remember(server, world):
+    """A receipt of each version and some conflicts, all of which quote what they are about."""
+    with server.services.database.write() as tx:
+        for name, listed in world.versions.items():
+            type_, _, id_ = name.partition("/")
+            for number in range(1, len(listed) + 1):
+                said = {"resourceType": "OperationOutcome", "issue": [{"diagnostics": word(name, number)}]}
+                receipt = Receipt(None, type_, id_, number, "update", "parked", "e", "1", json.dumps(said), 0)
+                receipts.put(tx, "default", receipt)
+        for name, resource in list(world.live().items())[::7]:
+            type_, _, id_ = name.partition("/")
+            copies = {"base": None, "local": resource, "remote": resource, "ehr_version": "2"}
+            conflicts.record(tx, "default", type_, id_, **copies, paths=("x",), now=0)
+
+
 def run(server_of, seed, tokens, requests, tally):
     rng = random.Random(seed)
-    server = server_of(guarded_readers="client root")
+    server = server_of(guarded_readers="client root", ehr_url="http://127.0.0.1:1/fhir")
     world = Making(rng, server).fill()
+    remember(server, world)
     for _ in range(tokens):
         asking = Asking(server, world, somebody(rng), tally)
         for _ in range(requests):
-            for ask in (single, searching, leading, gathering, writing):
+            for ask in (single, searching, leading, gathering, operating, writing):
                 ask(asking, rng)
     with server.services.database.read() as tx:
         for name, listed in world.versions.items():
