@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import gc
 import os
+import random
 import socket
 import threading
 import time
 import uuid
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -34,6 +36,7 @@ from fhirplan.validation import Validator
 from fhirplan.validation.asking import Opened
 
 if TYPE_CHECKING:
+    from fhirplan.notify.notifying import Notifying
     from fhirplan.projection.project import Projecting
     from fhirplan.sync.sides import Sides
 
@@ -99,6 +102,30 @@ def build_projection(settings: Settings, services: Services, connection: Connect
         clock=services.clock,
         push=bool(connection.ehr_url),
         base=fhir_base(settings, connection.name),
+    )
+
+
+def build_notifying(settings: Settings, services: Services, connection: Connection) -> Notifying:
+    """What tells the subscribers of a connection what changed."""
+    from fhirplan.ehr.posting import send
+    from fhirplan.interactions import subscription_owner
+    from fhirplan.notify.notifying import Notifying
+
+    loopback = (urlsplit(settings.base_url).hostname or "") in LOOPBACK_HOSTS
+    return Notifying(
+        database=services.database,
+        connection=connection.name,
+        base=fhir_base(settings, connection.name),
+        clock=services.clock,
+        new_id=services.new_id,
+        chance=random.random,
+        sealer=sealer(settings),
+        send=partial(send, loopback=loopback),
+        sees=lambda tx, owner, version: subscription_owner.sees(services, tx, connection.name, owner, version),
+        stands=lambda tx, owner: subscription_owner.stands(services, tx, owner),
+        seconds=settings.subscription_seconds,
+        attempts=settings.subscription_attempts,
+        worker=worker_name(),
     )
 
 

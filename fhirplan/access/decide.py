@@ -40,6 +40,8 @@ NEEDS: Final[Mapping[str, str]] = MappingProxyType(
         "plan-everything": "r",
         "as-of": "r",
         "break-glass": "r",
+        "subscription-status": "r",
+        "subscription-events": "r",
         "audit-read": "r",
         "audit-search": "s",
     }
@@ -53,6 +55,8 @@ _ANY_LETTER: Final = frozenset({"validate"})
 _ADMINISTRATORS: Final = frozenset({"explain", "access-explain"})
 # Over the types that the scopes say may be searched, where none is named.
 _SEVERAL_TYPES: Final = frozenset({"history-system", "search-system", "search-compartment"})
+OWN: Final[Mapping[str, str]] = MappingProxyType({"Subscription": "http://fhirplan.dev/fhir/sid/client"})
+"""Types of which a client sees only what it made: the system of the tag by which this server marks it."""
 _PROFESSIONALS: Final = frozenset({"Practitioner", "PractitionerRole"})
 
 
@@ -126,6 +130,8 @@ def _limits(grant: Grant, type_: str, letter: str) -> tuple[Limit, ...]:
     made: list[Limit] = []
     for scope in grant.scopes.covering(type_, letter):
         limit = _limit(grant, scope)
+        if limit is not None and type_ in OWN:
+            limit = Limit(limit.patient, (*limit.query, ("_tag", f"{OWN[type_]}|{grant.client}")))
         if limit is not None and limit not in made:
             made.append(limit)
     return (Limit(),) if Limit() in made else tuple(made)

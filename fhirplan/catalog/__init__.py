@@ -34,10 +34,11 @@ from fhirplan.catalog.related_person import RELATED_PERSON
 from fhirplan.catalog.risk_assessment import RISK_ASSESSMENT
 from fhirplan.catalog.service_request import SERVICE_REQUEST
 from fhirplan.catalog.spec import COMMON, ResourceSpec, SearchParameter
+from fhirplan.catalog.subscription import SUBSCRIPTION, topic
 from fhirplan.catalog.task import TASK
 from fhirplan.errors import NotSupported
 
-__all__ = ["CATALOG", "COMMON", "ResourceSpec", "SearchParameter", "spec"]
+__all__ = ["CATALOG", "COMMON", "TOPICS", "ResourceSpec", "SearchParameter", "spec"]
 
 CATALOG: Final[Mapping[str, ResourceSpec]] = MappingProxyType(
     {
@@ -68,9 +69,14 @@ CATALOG: Final[Mapping[str, ResourceSpec]] = MappingProxyType(
             COMMUNICATION,
             LIST,
             PROVENANCE,
+            SUBSCRIPTION,
         )
     }
 )
+# What nobody subscribes to: Subscriptions themselves, and what is made of other types' versions when it is read.
+_UNTOLD: Final = frozenset({"Provenance", "Subscription"})
+TOPICS: Final[Mapping[str, str]] = MappingProxyType({topic(name): name for name in CATALOG if name not in _UNTOLD})
+"""The type that each topic tells of, by the topic's canonical url."""
 
 
 def spec(type: str) -> ResourceSpec:

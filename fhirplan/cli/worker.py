@@ -1,4 +1,4 @@
-"""``fhirplan worker``: pulls, pushes and keeps the coordination state current, on a timer until stopped."""
+"""``fhirplan worker``: pulls, pushes, keeps the coordination state current, tells subscribers, until stopped."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fhirplan.jobs.engine import consumer
 
 @click.command()
 def command() -> None:
-    """Pull from and push to every EHR in the settings, and keep the coordination state of all plans current.
+    """Pull from and push to every EHR in the settings, keep all plans' coordination state current, tell subscribers.
 
     It runs until SIGTERM; any number of workers may run.
     """
@@ -27,6 +27,7 @@ def command() -> None:
         services.database,
         lambda connection, worker: assembly.build_sync(chosen, services, connection, worker),
         lambda connection: assembly.build_projection(chosen, services, connection),
+        lambda connection: assembly.build_notifying(chosen, services, connection),
     ).run()
     services.database.close()
     log.info("worker stopped")

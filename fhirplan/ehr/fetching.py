@@ -6,34 +6,28 @@ between the check and the call; private, link-local and other special addresses 
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import queue
 import re
-import socket
 import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
-import certifi
 import urllib3
 from urllib3.exceptions import HTTPError
 
-from fhirplan.errors import Refused
-from fhirplan.settings import LOOPBACK_HOSTS
+from fhirplan.ehr.pinned import Unfetchable, place, pool
+
+__all__ = ["MOST_BYTES", "SECONDS", "Fetched", "Form", "Unfetchable", "fetch"]
 
 MOST_BYTES: Final = 2**20
 SECONDS: Final = 5.0
 _PIECE: Final = 65536
 _MAX_AGE: Final = re.compile(r"max-age=(\d{1,9})")
 _STALE: Final = re.compile(r"no-store|no-cache")
-
-
-class Unfetchable(Refused):
-    """The document could not be had, or is none; the text says why without quoting what the other side said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,26 +60,13 @@ def fetch(
     ``private`` is for an address that whoever runs this server vouches for: it may lie in a private network. With a
     ``form`` it is what a POST of it is answered with.
     """
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    near = loopback and host in LOOPBACK_HOSTS
-    if (parts.scheme != "https" and not near) or parts.scheme not in ("http", "https"):
-        raise Unfetchable("its address is not https")
-    if parts.username or parts.password or not host:
-        raise Unfetchable("its address holds a user name, or no host")
-    try:
-        port = parts.port or (443 if parts.scheme == "https" else 80)
-    except ValueError:
-        raise Unfetchable("the port in its address is none") from None
-    named = host if parts.port is None else f"{host}:{port}"
-    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    to = place(url, loopback=loopback)
     said: queue.SimpleQueue[Fetched | Unfetchable] = queue.SimpleQueue()
 
     def work() -> None:
         try:
-            pool = _pool(parts.scheme, host, _resolved(host, port, near=near, private=private), port, seconds)
-            with pool:
-                said.put(_read(pool, path, named, seconds, most, form))
+            with pool(to, seconds, private=private) as called:
+                said.put(_read(called, to.path, to.named, seconds, most, form))
         except Unfetchable as error:
             said.put(error)
 
@@ -100,40 +81,8 @@ def fetch(
     return found
 
 
-def _resolved(host: str, port: int, *, near: bool, private: bool) -> str:
-    """One address of a host, all of whose addresses may be called."""
-    try:
-        found = {str(item[4][0]) for item in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)}
-    except (OSError, UnicodeError):
-        raise Unfetchable("its host is not known") from None
-    for text in found:
-        address = ipaddress.ip_address(text.partition("%")[0])
-        mapped = getattr(address, "ipv4_mapped", None) or address
-        if near and mapped.is_loopback:
-            continue
-        inside = mapped.is_private and not (mapped.is_loopback or mapped.is_link_local or mapped.is_unspecified)
-        if mapped.is_multicast or not (mapped.is_global or (private and inside)):
-            raise Unfetchable("its host is inside a private network")
-    return min(found, key=lambda text: (":" in text, text))
-
-
-def _pool(scheme: str, host: str, address: str, port: int, seconds: float) -> urllib3.HTTPConnectionPool:
-    timeout = urllib3.Timeout(connect=seconds, read=seconds)
-    if scheme == "http":
-        return urllib3.HTTPConnectionPool(address, port, timeout=timeout)
-    return urllib3.HTTPSConnectionPool(
-        address,
-        port,
-        timeout=timeout,
-        cert_reqs="CERT_REQUIRED",
-        ca_certs=certifi.where(),
-        server_hostname=host,
-        assert_hostname=host,
-    )
-
-
 def _read(
-    pool: urllib3.HTTPConnectionPool, path: str, host: str, seconds: float, most: int, form: Form | None
+    called: urllib3.HTTPConnectionPool, path: str, host: str, seconds: float, most: int, form: Form | None
 ) -> Fetched:
     ends = time.monotonic() + seconds
     headers = {"Host": host, "Accept": "application/json", "User-Agent": "fhirplan", "Accept-Encoding": "identity"}
@@ -142,7 +91,7 @@ def _read(
         method, sent = "POST", urlencode(dict(form.fields)).encode()
         headers |= {"Content-Type": "application/x-www-form-urlencoded", **form.headers}
     try:
-        answer = pool.request(
+        answer = called.request(
             method, path, body=sent, headers=headers, redirect=False, retries=False, preload_content=False
         )
         try:

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from fhirplan import __version__
-from fhirplan.catalog import CATALOG, ResourceSpec, SearchParameter
+from fhirplan.catalog import CATALOG, TOPICS, ResourceSpec, SearchParameter
 from fhirplan.catalog.search import MOST_USED, includes, modifiers_of, revincludes
 from fhirplan.errors import MalformedRequest
 from fhirplan.fhir.codec import dumps, loads
 from fhirplan.fhir.dates import instant
+from fhirplan.fhir.subscription_status import EXTENSION
 from fhirplan.interactions.address import AUDIT, SHIPPED, TYPES
 from fhirplan.interactions.operations import OPERATIONS, Operation
 from fhirplan.interactions.operations import name as operation_name
@@ -36,6 +37,7 @@ OF_A_TYPE: Final[tuple[Kind, ...]] = (
 )
 _OAUTH_URIS: Final = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
 _SERVICES: Final = "http://terminology.hl7.org/CodeSystem/restful-security-service"
+_TOPIC: Final = EXTENSION + "capabilitystatement-subscriptiontopic-canonical"
 _MODES: Final = ("full", "normative", "terminology")
 OF_THE_SYSTEM: Final = ("transaction", "batch", "search-system", "history-system")
 _LIMITS: Final = (
@@ -200,6 +202,9 @@ def _resource(spec: ResourceSpec) -> dict[str, Any]:
     made: dict[str, Any] = {"type": spec.type}
     if spec.profile:
         made["supportedProfile"] = [spec.profile]
+    if spec.type == "Subscription":
+        made["extension"] = [{"url": _TOPIC, "valueCanonical": topic} for topic in TOPICS]
+        made["supportedProfile"] = [EXTENSION + "backport-subscription"]
     made.update(
         {
             "interaction": [{"code": code} for code in OF_A_TYPE],

@@ -11,6 +11,7 @@ from fhirplan.interactions.values import Kind
 
 OURS: Final = "http://fhirplan.dev/fhir/OperationDefinition/"
 _R4: Final = "http://hl7.org/fhir/OperationDefinition/"
+_BACKPORT: Final = "http://hl7.org/fhir/uv/subscriptions-backport/OperationDefinition/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,9 @@ class Operation:
     """One operation (R4 section 3.2.0). ``types`` are those it is for, empty for every type.
 
     ``at_system`` tells that it is for no type, but called at the base.
-    ``methods`` are the HTTP methods it is called by. ``output`` is the type of what it gives.
+    ``methods`` are the HTTP methods it is called by. ``output`` is the type of what it gives. ``called`` is what stands
+    after the ``$`` in its address where that is not ``code``. ``standard`` is R4's id of it, ``defined`` the canonical
+    of what another guide defines.
     """
 
     code: Kind
@@ -44,11 +47,13 @@ class Operation:
     changes: bool = False
     inputs: tuple[Input, ...] = ()
     standard: str = ""
+    called: str = ""
+    defined: str = ""
 
     @property
     def url(self) -> str:
         """Its canonical: R4's own where R4 defines it."""
-        return f"{_R4}{self.standard}" if self.standard else f"{OURS}{self.id}"
+        return f"{_R4}{self.standard}" if self.standard else self.defined or f"{OURS}{self.id}"
 
     @property
     def id(self) -> str:
@@ -135,6 +140,7 @@ _ALL: Final = (
         "Bundle",
         ("CarePlan",),
         inputs=_PAGE,
+        called="everything",
     ),
     Operation(
         "as-of",
@@ -168,6 +174,7 @@ _ALL: Final = (
         "Parameters",
         at_instance=False,
         at_system=True,
+        called="explain",
         inputs=(
             Input("url", "uri", "the request's address, such as /fhir/Goal?patient=p1", needed=True),
             Input("method", "code", "its HTTP method; GET where there is none"),
@@ -230,6 +237,36 @@ _ALL: Final = (
         standard="PlanDefinition-apply",
     ),
     Operation(
+        "subscription-status",
+        "How subscriptions stand",
+        "The status of one subscription, or of those that the caller may see, with the number of its last event.",
+        _READ,
+        "Bundle",
+        ("Subscription",),
+        at_type=True,
+        inputs=(
+            Input("id", "id", "only subscriptions with one of these ids", many=True),
+            Input("status", "code", "only subscriptions with one of these statuses", many=True),
+        ),
+        called="status",
+        defined=_BACKPORT + "backport-subscription-status",
+    ),
+    Operation(
+        "subscription-events",
+        "What a subscription was told",
+        "Events of a subscription once more, as a notification holds them, as long as they are kept.",
+        _READ,
+        "Bundle",
+        ("Subscription",),
+        inputs=(
+            Input("eventsSinceNumber", "string", "the first event that is wanted; left out: the oldest that is kept"),
+            Input("eventsUntilNumber", "string", "the last event that is wanted; left out: the newest"),
+            Input("content", "code", "empty, id-only or full-resource; never more than the subscription gets"),
+        ),
+        called="events",
+        defined=_BACKPORT + "backport-subscription-events",
+    ),
+    Operation(
         "extract",
         "Turn an assessment into findings, needs and suggestions",
         "Reads the answers to the case management assessment: findings (Observation), needs and barriers (Condition), "
@@ -249,7 +286,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = MappingProxyType({item.code: item f
 
 def name(operation: Operation) -> str:
     """What stands after the ``$`` in its address."""
-    return {"plan-everything": "everything", "access-explain": "explain"}.get(operation.code, operation.code)
+    return operation.called or operation.code
 
 
 def found(name_: str, type_: str, *, instance: bool) -> Operation | None:

@@ -28,6 +28,8 @@ _NAMES = {
     "update": "an update",
     "validate": "$validate",
     "plan-everything": "$everything",
+    "subscription-status": "$status",
+    "subscription-events": "$events",
     **{kind: f"${kind}" for kind in ("everything", "as-of", "explain", "meta", "meta-add", "meta-delete")},
     "access-explain": "$explain",
     "audit-read": "a read",

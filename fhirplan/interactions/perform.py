@@ -31,6 +31,7 @@ from fhirplan.interactions.patch import patch
 from fhirplan.interactions.read import read, vread
 from fhirplan.interactions.search import search_compartment, search_system, search_type
 from fhirplan.interactions.services import Services
+from fhirplan.interactions.subscription_events import subscription_events, subscription_status
 from fhirplan.interactions.transaction import Read
 from fhirplan.interactions.update import update
 from fhirplan.interactions.validate import validate
@@ -50,6 +51,8 @@ READS: Final[dict[str, Read]] = {
     "as-of": as_of,
     "explain": explain,
     "meta": meta,
+    "subscription-status": subscription_status,
+    "subscription-events": subscription_events,
     "audit-read": audit_read,
     "audit-search": audit_search,
 }

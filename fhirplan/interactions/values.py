@@ -37,6 +37,8 @@ Kind = Literal[
     "break-glass",
     "apply",
     "extract",
+    "subscription-status",
+    "subscription-events",
     "audit-read",
     "audit-search",
     "definition-read",

@@ -15,6 +15,7 @@ from fhirplan.interactions.outcomes import said
 from fhirplan.interactions.seen_record import held, weighed
 from fhirplan.interactions.services import Services
 from fhirplan.interactions.sight import sight
+from fhirplan.interactions.subscribing import subscribed
 from fhirplan.interactions.touching import check
 from fhirplan.interactions.values import Interaction, Reply
 from fhirplan.store import findings
@@ -91,6 +92,7 @@ def stored(
     change of an index into one about the whole request. ``ahead`` is what ``prepared`` gave for these changes.
     Raises InvalidResource and NotPermitted for what breaks a rule, and what ``store.commit`` raises.
     """
+    changes = [subscribed(services, tx, interaction, change) for change in changes]
     for change in changes:
         check(services, tx, interaction, change)
     now, imported = services.clock(), interaction.imported

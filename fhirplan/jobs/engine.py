@@ -24,6 +24,7 @@ from fhirplan.jobs.passes import (
     has_notices,
     has_work,
     notice_pass,
+    notify_pass,
     probe_is_due,
     probe_pass,
     project_pass,
@@ -32,6 +33,8 @@ from fhirplan.jobs.passes import (
     tidy_pass,
 )
 from fhirplan.jobs.queue import opened
+from fhirplan.notify.delivery import waits
+from fhirplan.notify.notifying import Notifying
 from fhirplan.projection.project import Projecting, waiting
 from fhirplan.settings import Connection, Settings
 from fhirplan.store.engine import Database
@@ -61,24 +64,27 @@ def consumer(
     database: Database,
     open_sides: Callable[[Connection, str], Sides],
     projecting: Callable[[Connection], Projecting],
+    notifying: Callable[[Connection], Notifying],
 ) -> Consumer:
     """The worker, ready to ``run()`` until SIGTERM or SIGINT.
 
     ``open_sides(connection, worker)`` makes the sides of a connection for a worker of that name; each thread has its
-    own. ``projecting(connection)`` gives what keeps the coordination state of its patients current. Of a connection
-    without an EHR nothing is pulled or pushed. Raises Misconfigured when the queue cannot be used.
+    own. ``projecting(connection)`` gives what keeps the coordination state of its patients current,
+    ``notifying(connection)`` what tells its subscribers. Of a connection without an EHR nothing is pulled or pushed.
+    Raises Misconfigured when the queue cannot be used.
     """
     queue = opened(settings)
     sides = _PerThread(open_sides)
     names = [connection.name for connection in settings.all_connections]
-    keep_ms = int(settings.outbox_retention_days * 86_400_000)
+    keep_ms, told_ms = (int(days * 86_400_000) for days in (settings.outbox_retention_days, settings.subscription_days))
 
     def tidy() -> None:
-        tidy_pass(database, names, _now() - keep_ms)
+        tidy_pass(database, names, _now() - keep_ms, _now() - told_ms)
 
     timed = [Timed(_task(queue, "tidy", tidy), TIDY_INTERVAL)]
     for connection in settings.all_connections:
         timed.append(_projection(queue, settings, projecting(connection)))
+        timed.append(_notification(queue, settings, notifying(connection)))
         if connection.ehr_url:
             timed += _of_connection(queue, settings, connection, database, sides)
     return _Consumer(
@@ -95,6 +101,11 @@ def consumer(
 def _projection(queue: Huey, settings: Settings, to: Projecting) -> Timed:
     run = _task(queue, f"project {to.connection}", lambda: project_pass(to))
     return Timed(run, settings.project_interval, lambda: waiting(to))
+
+
+def _notification(queue: Huey, settings: Settings, to: Notifying) -> Timed:
+    run = _task(queue, f"notify {to.connection}", lambda: notify_pass(to))
+    return Timed(run, settings.push_interval, lambda: waits(to))
 
 
 def _of_connection(

@@ -1,4 +1,4 @@
-"""One pass of each kind: pull, push, project, tidy. Each may run at any time, any number of times, anywhere."""
+"""One pass of each kind: pull, push, project, notify, tidy. Each may run at any time, any number of times, anywhere."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from fhirplan.notify.delivery import deliver
+from fhirplan.notify.fan_out import fan_out
+from fhirplan.notify.notifying import Notifying
 from fhirplan.projection.project import Projecting, project_due
-from fhirplan.store import lanes, notices, outbox
+from fhirplan.store import lanes, notices, outbox, subscribers
 from fhirplan.store.engine import Database
 from fhirplan.sync import breaker
 from fhirplan.sync.counting import counted
@@ -102,9 +105,24 @@ def project_pass(to: Projecting) -> bool:
     return project_due(to) > 0
 
 
-def tidy_pass(database: Database, connections: Iterable[str] = (), before: int = 0) -> None:
-    """Removes from the outbox what was sent before an instant (ms); empties SQLite's log, so that no request has to."""
+def notify_pass(to: Notifying) -> bool:
+    """Tells subscribers what changed; False when there was nothing to tell. Several may run at once."""
+    looked = sent = 0
+    while some := fan_out(to):
+        looked += some
+    while some := deliver(to):
+        sent += some
+    return bool(looked or sent)
+
+
+def tidy_pass(database: Database, connections: Iterable[str] = (), before: int = 0, told_before: int = 0) -> None:
+    """Removes from the outbox what was sent, and events of subscribers, of before two instants (ms).
+
+    Empties SQLite's log, so that no request has to.
+    """
     for connection in connections:
+        with database.write() as tx:
+            subscribers.purge(tx, connection, told_before)
         more = True
         while more:
             with database.write() as tx:

@@ -61,6 +61,21 @@ class Settings:
     break_glass_minutes: int = setting(
         60, "minutes for which an emergency that a professional declares lasts; 0: none can be declared", minimum=0
     )
+    subscriptions_per_client: int = setting(100, "subscriptions a client may have that are not off", minimum=1)
+    subscription_seconds: float = setting(
+        10.0, "seconds within which a subscriber has to answer a notification", minimum=0.1
+    )
+    subscription_attempts: int = setting(
+        12,
+        "how often a notification is tried, with growing pauses of up to an hour, before its Subscription is an error",
+        minimum=1,
+    )
+    subscription_days: float = setting(
+        7.0, "days for which events are kept, so that Subscription/[id]/$events can give them again", minimum=0.0
+    )
+    subscription_hosts: tuple[str, ...] = setting(
+        (), "hosts that notifications may be sent to; none named: any that is not in a private network"
+    )
     validation: str = setting(
         "case-management",
         "what our API demands of a CarePlan, Goal, Task or CareTeam: base R4 and our profile (case-management), "

@@ -18,7 +18,7 @@ from fhirplan.fhir.reference import parse
 from fhirplan.fhir.resource import same_content, stamped
 from fhirplan.search.paths import Extract, compile_path
 from fhirplan.search.values import Row
-from fhirplan.store import audit, indexes, projection, tables
+from fhirplan.store import audit, indexes, projection, subscribers, tables
 from fhirplan.store.engine import Transaction, statement
 from fhirplan.store.statements import insertion
 from fhirplan.store.versions import Method, Version, resource_of
@@ -280,7 +280,7 @@ def _commit_batch(work: _Work, plans: Sequence[_Plan]) -> list[Version]:
     writing = [plan for plan in plans if not plan.unchanged]
     rids = iter(tx.allocate(tables.resource.c.rid, sum(plan.stored is None for plan in writing)))
     vids = iter(tx.allocate(tables.version.c.vid, len(writing)))
-    rows = _Rows(indexes.Changes(tx))
+    rows = _Rows(indexes.Changes(tx), subscribers.watched(tx, work.connection))
     made: list[Version] = []
     for plan in plans:
         rid = plan.stored.rid if plan.stored is not None else next(rids)
@@ -296,22 +296,24 @@ def _commit_batch(work: _Work, plans: Sequence[_Plan]) -> list[Version]:
 
 
 class _Rows:
-    """The rows of some plans, written per table in one go."""
+    """The rows of some plans, written per table in one go; ``watched`` are the types of which somebody is told."""
 
-    def __init__(self, index: indexes.Changes) -> None:
+    def __init__(self, index: indexes.Changes, watched: Set[str]) -> None:
         self._index = index
+        self._watched = watched
         self._new: list[dict[str, Any]] = []
         self._moved: list[dict[str, Any]] = []
         self._versions: list[dict[str, Any]] = []
         self._outbox: list[dict[str, Any]] = []
         self._audit: list[dict[str, object]] = []
         self._marked: dict[tuple[str, str], int] = {}
+        self._noted: list[dict[str, object]] = []
 
     def add(self, work: _Work, plan: _Plan, rid: int, vid: int, body: bytes | None) -> None:
         origin, change = work.origin, plan.change
+        name = {"connection": work.connection, "type": change.type, "id": change.id}
         state = {"vid": vid, "version": plan.version, "updated": plan.updated, "deleted": int(body is None)}
         if plan.stored is None:
-            name = {"connection": work.connection, "type": change.type, "id": change.id}
             self._new.append({"rid": rid, **name, **state})
         else:
             self._moved.append({"number": rid, **{f"new_{key}": value for key, value in state.items()}})
@@ -337,6 +339,8 @@ class _Rows:
         if plan.new is not None:
             new = rows(plan.new) if change.rows is None else change.rows
         self._index.move(work.connection, plan.spec, rid, old, new)
+        if change.type in self._watched:
+            self._noted.append({**name, "version": plan.version, "at": plan.updated})
         if origin.push and plan.spec.sync == "both":
             self._outbox.append(_outbox(work, plan, rid))
         patient = _patient_of(plan, work.base)
@@ -374,6 +378,7 @@ class _Rows:
                 projection.MARK,
                 [{"connection": name, "patient": one, "at": at} for (name, one), at in self._marked.items()],
             )
+            tx.many(subscribers.NOTE, self._noted)
 
 
 def _patient_of(plan: _Plan, base: str) -> str:

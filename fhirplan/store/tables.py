@@ -571,3 +571,66 @@ cds_feedback: Final = Table(
     PrimaryKeyConstraint("connection", "issuer", "card"),
     _one_of("outcome", "accepted", "overridden"),
 )
+
+# Who is told of changes: what a Subscription asks for, read once, and how far its telling has come.
+subscriber: Final = Table(
+    "subscriber",
+    metadata,
+    _needed("connection"),
+    _needed("id"),
+    _needed("type"),
+    # "" for a subscription by a search of its own; ``filters`` are JSON, an array of [name, value].
+    _needed("topic"),
+    _needed("filters"),
+    _needed("endpoint"),
+    # Sealed, since they hold secrets; empty for none.
+    _needed("headers", LargeBinary),
+    _needed("media"),
+    _needed("content"),
+    _needed("heartbeat", Integer),
+    _needed("timeout", Integer),
+    _needed("most", Integer),
+    _needed("ends", _TIME),
+    # JSON of the grant it was made with; "" on an open server.
+    _needed("owner"),
+    _needed("state"),
+    # The number of the newest event, and of the newest one that arrived.
+    _needed("events", BigInteger),
+    _needed("sent", BigInteger),
+    _needed("due", _TIME),
+    _needed("told", _TIME),
+    _needed("attempts", Integer),
+    Column("claimed_by", _TEXT),
+    Column("lease_until", _TIME),
+    PrimaryKeyConstraint("connection", "id"),
+    Index("ix_subscriber_due", "connection", "state", "due"),
+    _one_of("state", "requested", "active", "error", "off"),
+)
+
+# Changes that somebody may have to be told of, written with the change; they go when it is known who.
+told_change: Final = Table(
+    "told_change",
+    metadata,
+    Column("cid", _KEY, primary_key=True),
+    _needed("connection"),
+    _needed("type"),
+    _needed("id"),
+    _needed("version", BigInteger),
+    _needed("at", _TIME),
+    sqlite_autoincrement=True,
+)
+
+# What a subscriber is told, numbered by subscriber, kept for a while so that it can be asked for again.
+subscription_event: Final = Table(
+    "subscription_event",
+    metadata,
+    _needed("connection"),
+    _needed("subscription"),
+    _needed("number", BigInteger),
+    _needed("type"),
+    _needed("id"),
+    _needed("version", BigInteger),
+    _needed("at", _TIME),
+    PrimaryKeyConstraint("connection", "subscription", "number"),
+    Index("ix_subscription_event_at", "connection", "at"),
+)
