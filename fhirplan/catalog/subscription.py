@@ -31,6 +31,7 @@ SUBSCRIPTION: Final = ResourceSpec(
             (),
             "The MIME type of what is sent",
             R4 + "Subscription-payload",
+            "urn:ietf:bcp:13",
         ),
         SearchParameter(
             "status",

@@ -11,7 +11,7 @@ SERVED = {
     *("CarePlan", "Goal", "Task", "CareTeam", "Patient", "Practitioner", "PractitionerRole", "Organization"),
     *("RelatedPerson", "Condition", "Observation", "Encounter", "ServiceRequest", "Communication", "Consent"),
     *("QuestionnaireResponse", "Coverage", "DocumentReference", "Provenance", "List", "Flag", "RiskAssessment"),
-    *("Appointment", "Location", "HealthcareService"),
+    *("Appointment", "Location", "HealthcareService", "Subscription"),
 }
 PARAMETERS = [(item.type, parameter) for item in CATALOG.values() for parameter in item.parameters]
 
@@ -30,7 +30,7 @@ def element_at(expression):
     return found
 
 
-def test_the_25_types_are_served():
+def test_the_26_types_are_served():
     assert set(CATALOG) == SERVED
     assert all(name == item.type for name, item in CATALOG.items())
 

@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from fhirplan.ehr import fetching
+from fhirplan.ehr import pinned
 from fhirplan.ehr.fetching import Fetched, Unfetchable, fetch
 from fhirplan.ehr.keysets import KeySets
 
@@ -104,7 +104,8 @@ def test_what_never_ends_is_given_up(door, path):
     ],
 )
 def test_nothing_is_called_that_is_not_https_and_public(url, monkeypatch):
-    monkeypatch.setattr(fetching, "_pool", lambda *_: pytest.fail("it was called"))
+    for kind in ("HTTPConnectionPool", "HTTPSConnectionPool"):
+        monkeypatch.setattr(pinned.urllib3, kind, lambda *_, **__: pytest.fail("it was called"))
     with pytest.raises(Unfetchable):
         fetch(url, loopback=False)
 
@@ -113,7 +114,8 @@ def test_a_name_that_leads_inside_is_not_called(monkeypatch):
     """Also where only one of its addresses does."""
     found = [(2, 1, 6, "", ("93.184.216.34", 443)), (2, 1, 6, "", ("10.1.2.3", 443))]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
-    monkeypatch.setattr(fetching, "_pool", lambda *_: pytest.fail("it was called"))
+    for kind in ("HTTPConnectionPool", "HTTPSConnectionPool"):
+        monkeypatch.setattr(pinned.urllib3, kind, lambda *_, **__: pytest.fail("it was called"))
     with pytest.raises(Unfetchable):
         fetch("https://keys.example/jwks", loopback=True)
 
