@@ -92,7 +92,9 @@ def stored(
     change of an index into one about the whole request. ``ahead`` is what ``prepared`` gave for these changes.
     Raises InvalidResource and NotPermitted for what breaks a rule, and what ``store.commit`` raises.
     """
-    changes = [subscribed(services, tx, interaction, change) for change in changes]
+    asked, changes = changes, [subscribed(services, tx, interaction, change) for change in changes]
+    if any(one is not other for one, other in zip(asked, changes, strict=True)):
+        ahead = None
     for change in changes:
         check(services, tx, interaction, change)
     now, imported = services.clock(), interaction.imported
