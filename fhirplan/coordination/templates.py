@@ -1,4 +1,4 @@
-"""Turns a PlanDefinition into a plan with its goals, team and tasks, or adds what is new to one (guide section 2.5)."""
+"""Turns a PlanDefinition into a plan with goals, team, tasks and referrals, or adds what is new (guide section 2.5)."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from fhirplan.coordination.elements import child, codes, current, extensions, lo
 from fhirplan.coordination.lifecycle import applied
 from fhirplan.coordination.offsets import Window, window
 from fhirplan.coordination.order import PROFILES, Order, new_team, plan_with, team_of
+from fhirplan.coordination.referrals import dated, occurrence, referral, service_of, standing
 from fhirplan.coordination.vocabulary import CARE_TEAM_ROLE, DUE_BASIS, PERTAINS_TO_GOAL
 from fhirplan.coordination.world import World, plan_tasks
 from fhirplan.errors import InvalidResource
@@ -17,6 +18,11 @@ from fhirplan.fhir.codec import Resource
 
 GOAL_IDENTIFIER: Final = "http://fhirplan.dev/fhir/sid/template-goal"
 GROUP: Final = "http://fhirplan.dev/fhir/sid/application"
+_FULFILL: Final = {
+    "system": "http://hl7.org/fhir/CodeSystem/task-code",
+    "code": "fulfill",
+    "display": "Fulfill the focal request",
+}
 _CLOSED: Final = frozenset({"completed", "revoked", "entered-in-error"})
 
 
@@ -186,6 +192,7 @@ class _Tasks:
         self._order, self._plan_id, self._team, self._goals, self._new_id = order, plan_id, team, goals, new_id
         stored = plan_tasks(world, f"CarePlan/{plan_id}") if order.plan else []
         self._stored = {key: item for item in stored if (key := _action_of(item))}
+        self._world = world
         self._group = ""
         self.made: list[Resource] = []
         self.changed: list[Resource] = []
@@ -216,11 +223,16 @@ class _Tasks:
         if owner:
             moved["owner"] = {"reference": owner}
         self.changed.append(applied(stored, moved, self._order.now))
+        request = dated(self._world.get(target(stored.get("focus"))), found)
+        if request is not None and request["resourceType"] == "ServiceRequest":
+            self.changed.append(request)
 
     def _new(self, action: dict[str, Any]) -> Resource:
         order, found, owner = self._order, _window(self._order, action), self._owner(action)
         pertains = [self._goals[ref] for ref in action.get("goalId") or () if ref in self._goals]
         written = order.now.astimezone(order.zone).isoformat(timespec="seconds")
+        request = self._request(action, pertains, found, owner)
+        kinds = next(iter(objects(action.get("code"))), {})
         made: Resource = {
             "resourceType": "Task",
             "id": self._new_id(),
@@ -230,12 +242,16 @@ class _Tasks:
                 *({"url": PERTAINS_TO_GOAL, "valueReference": {"reference": ref}} for ref in pertains),
             ],
             "instantiatesUri": f"{order.canonical}#{action['id']}",
-            "basedOn": [{"reference": f"CarePlan/{self._plan_id}"}],
+            "basedOn": [{"reference": ref} for ref in (f"CarePlan/{self._plan_id}", request) if ref],
             "groupIdentifier": {"system": GROUP, "value": self._group},
             "status": "draft" if found is None else "ready" if owner else "requested",
             "intent": "order",
             "priority": action.get("priority") or "routine",
-            "code": {**next(iter(objects(action.get("code"))), {}), "text": action.get("title")},
+            "code": {
+                "coding": [*objects(kinds.get("coding")), *([_FULFILL] if request else [])],
+                "text": action.get("title"),
+            },
+            "focus": {"reference": request} if request else None,
             "description": action.get("description") or action.get("title"),
             "for": {"reference": order.patient},
             "encounter": {"reference": order.encounter} if order.encounter else None,
@@ -249,6 +265,19 @@ class _Tasks:
             "restriction": _restriction(found) if found else None,
         }
         return {key: item for key, item in made.items() if item}
+
+    def _request(self, action: dict[str, Any], goals: list[str], found: Window | None, owner: str) -> str:
+        """The request for the service that an action asks for, made unless one stands; "" where it asks for none."""
+        service = service_of(self._order.definition, action)
+        if service is None:
+            return ""
+        known = standing(self._world, self._order, service)
+        if known is not None:
+            self.kept.append(local(known))
+            return local(known)
+        plan = f"CarePlan/{self._plan_id}"
+        self.made.append(referral(self._order, action, service, plan, goals, found, owner, self._new_id()))
+        return local(self.made[-1])
 
     def _owner(self, action: dict[str, Any]) -> str:
         """The one member of the team who has the role now; "" where there is none or a choice."""
@@ -277,9 +306,4 @@ def _window(order: Order, action: dict[str, Any]) -> Window | None:
 
 
 def _restriction(found: Window) -> dict[str, Any]:
-    return {
-        "period": {
-            "start": found.start.isoformat(timespec="seconds"),
-            "end": found.due.isoformat(timespec="seconds"),
-        }
-    }
+    return {"period": occurrence(found)}

@@ -12,6 +12,7 @@ from fhirplan.access.decide import Actor, limits
 from fhirplan.coordination.case import is_active_plan, is_case_management
 from fhirplan.coordination.elements import beginning, child, codes, current, local, moment, objects, target, word
 from fhirplan.coordination.order import Order
+from fhirplan.coordination.referrals import asks_for_services
 from fhirplan.coordination.templates import Application, apply, transaction
 from fhirplan.coordination.transitions import is_stay
 from fhirplan.coordination.vocabulary import CARE_TEAM_ROLE
@@ -54,6 +55,8 @@ def apply_template(services: Services, interaction: Interaction, reads: dict[str
     given = _Given.of(services, interaction)
     permit(interaction.actor, given.patient, _TOUCHES)
     definition = _definition(services, interaction, given)
+    if asks_for_services(definition):
+        permit(interaction.actor, given.patient, {"ServiceRequest": "rscu"})
     for left in reversed(range(_TRIES)):
         application, bundle = _computed(services, interaction, given, definition)
         if given.dry:

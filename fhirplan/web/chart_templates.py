@@ -91,7 +91,9 @@ def preview_page(shown: Opened, template: str, status: int, problem: str) -> Res
         start=start,
         counted=bool(_anchors(definition)),
         items=[
-            _item(item, shown) for item in found if item["resourceType"] in ("Goal", "Task", "CareTeam", "CarePlan")
+            _item(item, shown)
+            for item in found
+            if item["resourceType"] in ("Goal", "Task", "ServiceRequest", "CareTeam", "CarePlan")
         ],
         problem=problem,
         left=request.values.getlist("leave"),
@@ -100,8 +102,8 @@ def preview_page(shown: Opened, template: str, status: int, problem: str) -> Res
 
 def _item(resource: Resource, shown: Opened) -> dict[str, Any]:
     """One line of the preview; ``action`` is the id by which it can be left out, "" where it cannot."""
-    world, words = shown.world, shown.frame.words
-    when = due.due_time(resource, world.zone) if resource["resourceType"] == "Task" else None
+    world, words, is_task = shown.world, shown.frame.words, resource["resourceType"] == "Task"
+    when = due.due_time(resource, world.zone) if is_task else None
     goal_day = next((item["dueDate"] for item in objects(resource.get("target")) if item.get("dueDate")), "")
     return {
         "kind": words.state("type", str(resource["resourceType"])),
@@ -109,7 +111,8 @@ def _item(resource: Resource, shown: Opened) -> dict[str, Any]:
         "due": words.due(when, world.now, world.zone) if when else world.day(goal_day),
         "owner": people.refer(resource.get("owner"), world.known),
         "there": f"{resource['resourceType']}/{resource['id']}" in world.known,
-        "action": str(resource.get("instantiatesUri") or "").rpartition("#")[2],
+        # A referral is left out with its task.
+        "action": str(resource.get("instantiatesUri") or "").rpartition("#")[2] if is_task else "",
     }
 
 

@@ -112,8 +112,74 @@ def test_what_was_left_out_is_what_the_next_application_adds(left_out):
     second = apply(order(definition, plan=plan), MemoryWorld(record), new_id)
     assert set(tasks(second)) == left_out
     whole = next(item for item in stored(second, record) if item["resourceType"] == "CarePlan")
-    assert len(whole["activity"]) == len(actions(definition))
+    asked = [action for action in actions(definition).values() if "definitionCanonical" in action]
+    assert len(whole["activity"]) == len(actions(definition)) + len(asked)
     assert len({item["reference"]["reference"] for item in whole["activity"]}) == len(whole["activity"])
+
+
+def referrals(application):
+    found = [item for item in (*application.made, *application.changed) if item["resourceType"] == "ServiceRequest"]
+    return {item["instantiatesUri"][0].rpartition("#")[2]: item for item in found}
+
+
+def test_an_action_that_names_a_service_makes_a_draft_referral_that_its_task_fulfills(definition, validator):
+    plan = {"resourceType": "CarePlan", "id": "cp", "status": "active", "addresses": [{"reference": "Condition/why"}]}
+    first = apply(order(definition, plan=plan), MemoryWorld([*PEOPLE, plan]), ids())
+    wanted = {name for name, action in actions(definition).items() if "definitionCanonical" in action}
+    assert set(referrals(first)) == wanted != set()
+    for name, request in referrals(first).items():
+        task, ref = tasks(first)[name], f"ServiceRequest/{request['id']}"
+        assert task["focus"] == {"reference": ref}
+        assert task["basedOn"] == [{"reference": "CarePlan/cp"}, {"reference": ref}]
+        assert {item["code"] for item in task["code"]["coding"]} >= {"fulfill"}
+        assert (request["status"], request["intent"]) == ("draft", "order")
+        assert request["occurrencePeriod"] == task["restriction"]["period"]
+        assert request["reasonReference"] == [{"reference": "Condition/why"}]
+        assert request["performerType"] == task["performerType"][0]
+        assert [item for item in validator.validate(request) if item.is_error] == []
+        [whole] = [item for item in first.changed if item["resourceType"] == "CarePlan"]
+        assert {"reference": {"reference": ref}} in whole["activity"]
+
+
+def test_a_service_that_is_ordered_already_is_not_ordered_twice():
+    definition = DEFINITIONS["cm-heart-failure-discharge"]
+    service = next(item for item in definition["contained"] if item["id"] == "service-hh")
+    known = {
+        "resourceType": "ServiceRequest",
+        "id": "ordered",
+        "status": "active",
+        "category": [{"coding": service["code"]["coding"]}],
+        "subject": {"reference": "Patient/p"},
+    }
+    found = apply(order(definition), MemoryWorld([*PEOPLE, known]), ids())
+    assert set(referrals(found)) == {"scale"}
+    assert tasks(found)["hh"]["focus"] == {"reference": "ServiceRequest/ordered"}
+    over = {**known, "status": "completed"}
+    assert set(referrals(apply(order(definition), MemoryWorld([*PEOPLE, over]), ids()))) == {"scale", "hh"}
+
+
+def test_a_referral_is_dated_with_its_task_and_left_alone_once_somebody_ordered_it():
+    definition = DEFINITIONS["cm-heart-failure-discharge"]
+    new_id = ids()
+    first = apply(order(definition, {"admission": ADMISSION}), MemoryWorld(PEOPLE), new_id)
+    assert all("occurrencePeriod" not in item for item in referrals(first).values())
+    record = [
+        {**item, "status": "active"} if "#scale" in str(item.get("instantiatesUri")) and "intent" in item else item
+        for item in stored(first, PEOPLE)
+    ]
+    record = [{**item, "status": "draft"} if item["resourceType"] == "Task" else item for item in record]
+    plan = next(item for item in record if item["resourceType"] == "CarePlan")
+    second = apply(order(definition, plan=plan), MemoryWorld(record), new_id)
+    assert set(referrals(second)) == {"hh"}
+    assert referrals(second)["hh"]["occurrencePeriod"] == tasks(second)["hh"]["restriction"]["period"]
+    again = apply(order(definition, plan=plan), MemoryWorld(stored(second, record)), new_id)
+    assert (again.made, referrals(again)) == ((), {})
+
+
+def test_what_is_left_out_makes_no_referral_either():
+    definition = DEFINITIONS["cm-heart-failure-discharge"]
+    found = apply(order(definition, left_out=frozenset({"hh"})), MemoryWorld(PEOPLE), ids())
+    assert set(referrals(found)) == {"scale"}
 
 
 def test_a_task_is_draft_until_its_anchor_is_known():
@@ -143,7 +209,7 @@ def test_what_a_person_has_changed_is_left_alone():
     definition = DEFINITIONS["cm-heart-failure-discharge"]
     first = apply(order(definition, {"admission": ADMISSION}), MemoryWorld(PEOPLE), ids())
     record = [
-        {**item, "status": "cancelled"} if item.get("instantiatesUri", "").endswith("#teach") else item
+        {**item, "status": "cancelled"} if "#teach" in str(item.get("instantiatesUri")) else item
         for item in stored(first, PEOPLE)
     ]
     plan = next(item for item in record if item["resourceType"] == "CarePlan")

@@ -68,7 +68,14 @@ def test_a_template_becomes_a_plan_with_all_that_it_asks_for(api):
     assert (plan["resourceType"], plan["status"], plan["meta"]["versionId"]) == ("CarePlan", "draft", "1")
     assert plan["encounter"] == {"reference": "Encounter/stay"}
     tasks = found(api, f"Task?based-on=CarePlan/{plan['id']}&_count=50")
-    assert len(tasks) == len(plan["activity"]) == 16
+    assert len(tasks) == 16
+    services = found(api, f"ServiceRequest?based-on=CarePlan/{plan['id']}")
+    assert sorted(item["category"][0]["coding"][0]["code"] for item in services) == [
+        "durable-medical-equipment",
+        "home-health-nursing",
+    ]
+    assert {item["status"] for item in services} == {"draft"}
+    assert len(plan["activity"]) == 18
     assert len(plan["goal"]) == 4
     by_action = {item["instantiatesUri"].rpartition("#")[2]: item for item in tasks}
     # admission is known from the stay, discharge is not
@@ -81,7 +88,7 @@ def test_a_template_becomes_a_plan_with_all_that_it_asks_for(api):
 
 def test_a_dry_run_shows_the_transaction_and_writes_nothing(api):
     bundle = applied(api, **ASKED, dryRun=True)
-    assert (bundle["resourceType"], bundle["type"], len(bundle["entry"])) == ("Bundle", "transaction", 22)
+    assert (bundle["resourceType"], bundle["type"], len(bundle["entry"])) == ("Bundle", "transaction", 24)
     assert found(api, "CarePlan?patient=p1") == found(api, "Task?patient=p1") == []
     answer = api.send("POST", "", bundle)
     assert answer.status_code == 200, answer.get_data(as_text=True)
@@ -220,7 +227,7 @@ def test_an_assessment_is_shown_then_stored_and_never_twice(api):
     [need] = found(api, "Condition?patient=p1")
     again = api.get(f"CarePlan/{plan['id']}").get_json(force=True)
     assert {"reference": f"Condition/{need['id']}"} in again["addresses"]
-    assert len(again["activity"]) == 17
+    assert len(again["activity"]) == 19
 
 
 def test_a_response_to_something_else_is_refused(api):
