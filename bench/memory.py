@@ -8,6 +8,7 @@ from pathlib import Path
 
 import filling
 import load
+import processes
 import servers
 import workload
 
@@ -50,7 +51,7 @@ def measure(minutes: float, resources: int = 10_000) -> list[float]:
                     text = workload.script(operation, server.base, resources)
                     script = workload.write(folder, "ours", operation, text)
                     load.run(server, script, seconds=seconds, connections=8, part=turn)
-                sizes.append(load.resident(server.pid))
+                sizes.append(processes.resident(server.pid))
             return sizes
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import load
+import processes
 
 WORKERS, THREADS = 2, 2
 HERE = Path(__file__).resolve().parent
@@ -40,7 +40,7 @@ class Server:
 
     def cpu(self) -> float:
         """Seconds of CPU that it has used so far."""
-        return load.cpu(self.pid, self.others())
+        return processes.cpu(self.pid, self.others())
 
 
 @contextlib.contextmanager

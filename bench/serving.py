@@ -13,6 +13,7 @@ from pathlib import Path
 import filling
 import load
 import peers
+import processes
 import servers
 import workload
 from servers import Server
@@ -35,7 +36,7 @@ def main() -> int:
         folder = Path(name)
         running = _started(stack, folder, options)
         measured = measure(running, _scripts(running, folder, options), options)
-        memory = {item.name: load.resident(item.pid) for item in running if item.name.startswith("ours")}
+        memory = {item.name: processes.resident(item.pid) for item in running if item.name.startswith("ours")}
     report(measured, memory, options)
     if options.json:
         options.json.write_text(json.dumps({"operations": measured, "memory": memory}, indent=2) + "\n")

@@ -97,19 +97,6 @@ def findings(
     return tuple(found)
 
 
-def judge_changes(
-    before: World,
-    changes: Sequence[Change],
-    now: datetime,
-    zone: ZoneInfo,
-    *,
-    imported: bool = False,
-    holidays: Set[date] = frozenset(),
-) -> tuple[Issue, ...]:
-    """The issues of ``findings`` alone, for a request that makes one change."""
-    return tuple(item.issue for item in findings(before, changes, now, zone, imported=imported, holidays=holidays))
-
-
 def _level(item: Issue, imported: bool) -> Issue:
     return replace(item, severity="warning") if imported and item.is_error else item
 

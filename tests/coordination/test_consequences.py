@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from fhirplan.coordination.consequences import consequences
-from fhirplan.coordination.rules import judge_changes
+from fhirplan.coordination.rules import findings
 from fhirplan.coordination.world import Change, MemoryWorld
 from fhirplan.validation import Validator
 
@@ -44,7 +44,7 @@ def test_what_follows_breaks_no_rule_itself_and_brings_nothing_more(bundles):
     first = Change(plan, {**plan, "status": "revoked"})
     world = MemoryWorld(record)
     written = [Change(known[item.resource["id"]], item.resource) for item in consequences(world, [first], NOW, CHICAGO)]
-    assert not any(item.is_error for item in judge_changes(world, [first, *written], NOW, CHICAGO))
+    assert not any(found.issue.is_error for found in findings(world, [first, *written], NOW, CHICAGO))
     assert consequences(world, [first, *written], NOW, CHICAGO) == ()
 
 

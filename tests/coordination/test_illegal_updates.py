@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from fhirplan.coordination.rules import findings, judge_changes, refuse
+from fhirplan.coordination.rules import findings, refuse
 from fhirplan.coordination.world import Change, MemoryWorld
 from fhirplan.errors import InvalidResource, NotPermitted
 
@@ -18,7 +18,8 @@ def judged(illegal, **options):
     new = illegal["request"]["body"]
     new = new if "id" in new else {**new, "id": "new"}
     change = Change(world.get(f"{new['resourceType']}/{new['id']}"), new)
-    return judge_changes(world, [change], datetime.fromisoformat(illegal["now"]), ZONE, **options)
+    now = datetime.fromisoformat(illegal["now"])
+    return [found.issue for found in findings(world, [change], now, ZONE, **options)]
 
 
 def test_each_illegal_update_is_refused_by_its_rule(illegal):
@@ -52,7 +53,8 @@ def test_what_was_stored_before_breaks_no_rule(illegal):
         world = MemoryWorld(known.values(), BEHAVIORS)
         ref = f"{item['resourceType']}/{item['id']}"
         change = Change(known.get(ref), item)
-        assert [one.rule for one in judge_changes(world, [change], now, ZONE) if one.is_error] == []
+        found = [one.issue for one in findings(world, [change], now, ZONE)]
+        assert [one.rule for one in found if one.is_error] == []
         known[ref] = item
 
 

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from fhirplan.coordination.rules import findings, judge_changes
+from fhirplan.coordination.rules import findings
 from fhirplan.coordination.world import After, Change, MemoryWorld
 
 ZONE = ZoneInfo("America/Chicago")
@@ -60,9 +60,9 @@ def contact(outcome, status="completed", id_="m", **more):
 def judged(before, after, *others, **options):
     """What the rules say of one change in a record of others: {rule: [(severity, code, expression)]}."""
     known = [*others, *([before] if before else [])]
-    found = judge_changes(MemoryWorld(known, BEHAVIORS), [Change(before, after)], NOW, ZONE, **options)
+    found = findings(MemoryWorld(known, BEHAVIORS), [Change(before, after)], NOW, ZONE, **options)
     said = {}
-    for item in found:
+    for item in (one.issue for one in found):
         said.setdefault(item.rule, []).append((item.severity, item.code, item.expression))
     return said
 

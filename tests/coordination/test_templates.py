@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from fhirplan.coordination.offsets import window
 from fhirplan.coordination.order import Order
-from fhirplan.coordination.rules import judge_changes
+from fhirplan.coordination.rules import findings
 from fhirplan.coordination.templates import apply, behaviors, transaction
 from fhirplan.coordination.world import Change, MemoryWorld
 from fhirplan.errors import InvalidResource
@@ -82,15 +82,15 @@ def test_what_is_made_is_valid_and_breaks_no_rule(definition, validator, anchors
     for item in application.made:
         assert [one for one in validator.validate(item) if one.is_error] == []
     changes = [Change(None, item) for item in application.made]
-    assert [one for one in judge_changes(MemoryWorld(PEOPLE), changes, NOW, CHICAGO) if one.is_error] == []
+    assert [one for one in findings(MemoryWorld(PEOPLE), changes, NOW, CHICAGO) if one.issue.is_error] == []
 
 
 def test_the_new_plan_can_be_made_active(definition):
     application = apply(order(definition), MemoryWorld(PEOPLE), ids())
     record = stored(application, PEOPLE)
     plan = next(item for item in record if item["resourceType"] == "CarePlan")
-    found = judge_changes(MemoryWorld(record), [Change(plan, {**plan, "status": "active"})], NOW, CHICAGO)
-    assert [item for item in found if item.is_error] == []
+    found = findings(MemoryWorld(record), [Change(plan, {**plan, "status": "active"})], NOW, CHICAGO)
+    assert [item for item in found if item.issue.is_error] == []
 
 
 def test_applying_again_adds_nothing(definition):
