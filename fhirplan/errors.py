@@ -78,6 +78,10 @@ class MalformedRequest(Refused):
     code = "invalid"
 
 
+class MalformedToken(MalformedRequest):
+    """The Authorization header cannot be read as one access token."""
+
+
 class InvalidResource(Refused):
     """The resource breaks a rule; every finding is in ``issues``."""
 

@@ -148,9 +148,14 @@ def _limit(grant: Grant, scope: Scope) -> Limit | None:
     return Limit("", scope.query) if grant.user.partition("/")[0] in _PROFESSIONALS else None
 
 
-def _missing(grant: Grant, kind: str, type_: str, letter: str) -> NotPermitted:
+def lacking(grant: Grant, type_: str, letters: str) -> str:
+    """The scope that a token lacks, of the level of those it has."""
     level = next((item for item in ("patient", "user", "system") if grant.scopes.has_level(item)), "system")
-    wanted = f"{level}/{type_ or '*'}.{letter}"
+    return f"{level}/{type_ or '*'}.{letters}"
+
+
+def _missing(grant: Grant, kind: str, type_: str, letter: str) -> NotPermitted:
+    wanted = lacking(grant, type_, letter)
     held = grant.scopes.covering(type_, letter)
     if held and grant.stranger:
         why = "The patient that the token names is not known here, or not yet: the EHR's next pull may bring them."

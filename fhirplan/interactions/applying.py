@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
-from fhirplan.access.decide import Actor, limits
+from fhirplan.access.decide import Actor, lacking, limits
 from fhirplan.coordination.case import is_active_plan, is_case_management
 from fhirplan.coordination.elements import beginning, child, codes, current, local, moment, objects, target, word
 from fhirplan.coordination.order import Order
@@ -104,9 +104,11 @@ def permit(actor: Actor | None, patient: str, touches: Mapping[str, str]) -> Non
         for letter in letters:
             found = limits(actor, type_, letter)
             if not any(limit.patient in ("", id_) and not limit.query for limit in found):
+                wanted = lacking(actor.grant, type_, "".join(item for item in "cruds" if item in letters))
                 raise NotPermitted(
                     f"This reads and writes {type_}, for which the token lacks the right {letter!r} to all of what "
-                    f"belongs to {patient}. Ask for {type_}.{letters}."
+                    f"belongs to {patient}. Ask for {wanted}.",
+                    scope="" if found else wanted,
                 )
 
 

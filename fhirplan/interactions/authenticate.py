@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from fhirplan.access import scopes, token
 from fhirplan.access.actor import Actor, Grant, of_grant
-from fhirplan.errors import EhrUnavailable, InvalidToken, MalformedRequest
+from fhirplan.errors import EhrUnavailable, InvalidToken, MalformedToken
 from fhirplan.fhir import reference
 from fhirplan.interactions.issuers import Issuer, Known, Rejected
 from fhirplan.interactions.services import Services
@@ -29,7 +29,7 @@ _INACTIVE: Final = "No issuer whose tokens are taken here issued it, or it has e
 def authenticate(services: Services, authorization: str, connection: str) -> Actor | None:
     """Whom an Authorization header names on a connection; None without one.
 
-    Raises InvalidToken, MalformedRequest for a header that cannot be read, EhrUnavailable where the issuer has to be
+    Raises InvalidToken, MalformedToken for a header that cannot be read, EhrUnavailable where the issuer has to be
     asked and does not answer.
     """
     if not authorization:
@@ -37,11 +37,11 @@ def authenticate(services: Services, authorization: str, connection: str) -> Act
     found = _BEARER.fullmatch(authorization)
     if found is None:
         if authorization[:6].lower() == "bearer" or "," in authorization:
-            raise MalformedRequest("The Authorization header is not Bearer and one access token.")
+            raise MalformedToken("The Authorization header is not Bearer and one access token.")
         raise InvalidToken("Only access tokens are taken: Authorization: Bearer and the token.")
     text = found[1]
     now = services.clock() / 1000
-    key = hashlib.sha256(f"{connection} {text}".encode()).digest()
+    key = _key(text, connection)
     known = services.recognised.get(key, now)
     if known is None:
         known = _recognised(services, text, connection, now)
@@ -51,6 +51,17 @@ def authenticate(services: Services, authorization: str, connection: str) -> Act
     if services.issuers.revoked(known.gid, known.jti):
         raise InvalidToken("It was revoked. Ask for a new one.")
     return known.actor
+
+
+def recognised_client(services: Services, authorization: str, connection: str) -> str:
+    """The client of a token that was verified not long ago, "" for any other header; nothing is verified for it."""
+    found = _BEARER.fullmatch(authorization)
+    known = services.recognised.get(_key(found[1], connection), services.clock() / 1000) if found else None
+    return known.actor.grant.client if isinstance(known, Known) and known.actor.grant is not None else ""
+
+
+def _key(text: str, connection: str) -> bytes:
+    return hashlib.sha256(f"{connection} {text}".encode()).digest()
 
 
 def _recognised(services: Services, text: str, connection: str, now: float) -> Known | Rejected:

@@ -17,6 +17,7 @@ from fhirplan.errors import (
     InvalidToken,
     Issue,
     MalformedRequest,
+    MalformedToken,
     MultipleMatches,
     NotAuthenticated,
     NotFound,
@@ -119,6 +120,8 @@ def _challenge(error: FhirplanError) -> str:
     """What RFC 6750 section 3.1 calls the error; nothing where no token was sent."""
     if isinstance(error, InvalidToken):
         return 'error="invalid_token"'
+    if isinstance(error, MalformedToken):
+        return 'error="invalid_request"'
     if isinstance(error, NotPermitted) and error.scope:
         return f'error="insufficient_scope", scope="{error.scope}"'
     return ""

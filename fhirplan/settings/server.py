@@ -141,8 +141,8 @@ class Settings:
     )
     rate_limit: int = setting(
         60_000,
-        "requests that one token, or one address without, may make of each process in a minute; 0: no limit; an open "
-        "server has none",
+        "requests that one client, with all its tokens, or one address without a token that is known, may make of each "
+        "process in a minute; 0: no limit; an open server has none",
         minimum=0,
     )
     cds_seconds: float = setting(

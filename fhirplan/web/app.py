@@ -55,7 +55,7 @@ def create_app(services: Services) -> Flask:
     add_launch(app, authority)
     add_apps(app, authority)
     add_sessions(app, authority)
-    add_rates(app, services.settings)
+    add_rates(app, services)
     add_cors(app, authority)
     add_health(app, services)
     add_metrics(app, services)

@@ -1,8 +1,11 @@
-"""Holds each caller to so many requests a minute, so that one cannot take the server from others (RFC 6585, 429)."""
+"""Holds each caller to so many requests a minute, so that one cannot take the server from others (RFC 6585, 429).
+
+A caller is a client, whatever tokens it has, once one of its tokens was verified; else an address, so that tokens that
+somebody makes up are all charged to whoever sends them.
+"""
 
 from __future__ import annotations
 
-import hashlib
 import threading
 import time
 from collections.abc import Callable
@@ -10,8 +13,10 @@ from typing import Any, Final
 
 from flask import Flask, request
 
+from fhirplan.interactions.authenticate import recognised_client
 from fhirplan.interactions.outcomes import TooManyRequests
-from fhirplan.settings import Settings
+from fhirplan.interactions.services import Services
+from fhirplan.settings import DEFAULT_CONNECTION
 
 _MOST_CALLERS: Final = 50_000
 _FREE: Final = ("/healthz", "/readyz", "/static/")
@@ -44,8 +49,9 @@ class Rates:
             return 0.0
 
 
-def add_rates(app: Flask, settings: Settings) -> None:
+def add_rates(app: Flask, services: Services) -> None:
     """Refuses what is too much with 429 and Retry-After; not on an open server, which answers its own machine only."""
+    settings = services.settings
     if settings.auth == "open" or not settings.rate_limit:
         return
     rates = Rates(settings.rate_limit)
@@ -54,9 +60,14 @@ def add_rates(app: Flask, settings: Settings) -> None:
     def within() -> None:
         if request.path.startswith(_FREE):
             return
-        token = request.environ.get("HTTP_AUTHORIZATION", "")
-        caller = hashlib.sha256(token.encode("latin-1")).digest() if token else request.environ.get("REMOTE_ADDR", "")
-        wait = rates.spend(caller)
+        wait = rates.spend(_caller(services))
         if wait:
             text = f"More than {settings.rate_limit} requests in a minute. Wait as Retry-After says, then go on."
             raise TooManyRequests(text, retry_after=wait)
+
+
+def _caller(services: Services) -> tuple[str, str]:
+    authorization = request.environ.get("HTTP_AUTHORIZATION", "")
+    connection = (request.view_args or {}).get("connection", DEFAULT_CONNECTION)
+    client = recognised_client(services, authorization, connection) if authorization else ""
+    return ("client", client) if client else ("address", request.environ.get("REMOTE_ADDR", ""))

@@ -111,6 +111,12 @@ def test_a_template_is_not_applied_to_another_patient_and_nothing_says_whether_t
         assert other.status_code == 403
 
 
+def test_a_scope_that_applying_lacks_is_named(server):
+    answer = apply(server.caller("patient/Patient.rs", patient="a"), practitioner="PractitionerRole/lead")
+    assert answer.status_code == 403
+    assert 'error="insufficient_scope", scope="patient/Encounter.rs"' in answer.headers["WWW-Authenticate"]
+
+
 @pytest.mark.parametrize(
     ("name", "theirs"), [("encounter", "Encounter/stay-b"), ("plan", "CarePlan/pb"), ("careTeam", "CareTeam/team-b")]
 )

@@ -32,6 +32,7 @@ def test_without_a_token_only_what_is_public_is_shown(two_patients):
 def test_a_header_that_cannot_be_read_is_a_bad_request(guarded, header):
     answer = guarded.client.get("/fhir/Patient", headers={"Authorization": header})
     assert answer.status_code == 400
+    assert answer.headers["WWW-Authenticate"] == 'Bearer realm="fhirplan", error="invalid_request"'
 
 
 @pytest.mark.parametrize("header", ["Basic eDp5", "Bearer nonsense", "Bearer eyJ.eyJ.x", "Digest x"])
