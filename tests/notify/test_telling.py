@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
+
+import pytest
+
+from fhirplan.jobs.passes import notify_pass
 
 BACKPORT = "http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition/"
 
@@ -213,3 +218,29 @@ def test_status_and_events_can_be_asked_for(server: Any, listener: Any, by_topic
     told = status_of(again)
     assert (told["type"], [item["event-number"] for item in told["events"]]) == ("query-event", ["2", "3"])
     assert all("resource" not in item for item in again["entry"][1:])
+
+
+def test_a_worker_that_dies_after_sending_is_followed_by_one_that_sends_the_same_number(
+    server: Any, listener: Any, by_topic: Any, goal: Any
+):
+    class Died(BaseException):
+        """As kill -9 between the answer and its note."""
+
+    server.put({"resourceType": "Patient", "id": "p1"})
+    server.put(by_topic(listener.url, "Goal"))
+    server.tell()
+    first = server.notifying
+
+    def send(*given: Any, **named: Any) -> int:
+        first.send(*given, **named)
+        raise Died
+
+    server.put(goal("g1"))
+    with pytest.raises(Died):
+        notify_pass(replace(first, send=send))
+    assert not server.tell(), "the dead worker's lease is not over"
+    server.put(goal("g2"))
+    server.ahead += 600_000
+    server.tell()
+    told = [[item["event-number"] for item in status_of(body)["events"]] for body in listener.bodies()[1:]]
+    assert told == [["1"], ["1", "2"]]
