@@ -49,10 +49,15 @@ def since(
     return look, tuple(_rows(tx, connection, found, look, viewer, world))
 
 
-def unseen(tx: Transaction, connection: str, patient: str, viewer: str) -> int:
-    """How many changes of shown types others made since the viewer last looked."""
+def unseen(tx: Transaction, connection: str, patient: str, viewer: str, shown: World | None = None) -> int:
+    """How many changes of shown types others made since the viewer last looked.
+
+    With ``shown`` only what changed in the resources that it has is counted, where anything is withheld in it.
+    """
     look = looks.of(tx, connection, viewer, patient)
     found = looks.changes(tx, connection, patient, after=look.until, count=MOST)
+    if shown is not None and shown.withheld:
+        found = [item for item in found if f"{item.type}/{item.id}" in shown.known]
     return sum(item.actor == FROM_EHR and item.type in _COUNTED and not look.seen(item.number) for item in found)
 
 

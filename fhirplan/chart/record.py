@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -172,20 +172,42 @@ def _load(tx: Transaction, asked: Asked, ref: str) -> _Read | None:
 
 
 def patients(
-    tx: Transaction, connection: str, now: datetime, zone: ZoneInfo, *, after: int, count: int
+    tx: Transaction,
+    connection: str,
+    now: datetime,
+    zone: ZoneInfo,
+    *,
+    after: int,
+    count: int,
+    shown: Callable[[Resource], bool] | None = None,
 ) -> list[PatientRow]:
-    """A page of the list of patients, with their plan and the work that is open."""
-    return [
-        _patient_row(tx, connection, version.rid, version.resource(), now, zone)
-        for version in patient_record.patients(tx, connection, after=after, count=count)
-    ]
+    """A page of the list of patients, with their plan and the work that is open.
+
+    Only what ``shown`` allows is listed and counted, everything without it; a page is full while there are patients.
+    """
+    made: list[PatientRow] = []
+    while len(made) < count and (found := patient_record.patients(tx, connection, after=after, count=count)):
+        after = found[-1].rid
+        listed = [(item.rid, item.resource()) for item in found]
+        seen = [(rid, one) for rid, one in listed if shown is None or shown(one)]
+        made += [_patient_row(tx, connection, rid, one, now, zone, shown) for rid, one in seen]
+        if len(found) < count:
+            break
+    return made[:count]
 
 
 def _patient_row(
-    tx: Transaction, connection: str, rid: int, patient_: Resource, now: datetime, zone: ZoneInfo
+    tx: Transaction,
+    connection: str,
+    rid: int,
+    patient_: Resource,
+    now: datetime,
+    zone: ZoneInfo,
+    shown: Callable[[Resource], bool] | None,
 ) -> PatientRow:
     found = patient_record.of_patient(tx, connection, patient_["id"], ("CarePlan", "Task"), count=MOST_OF_A_TYPE)
-    known = {f"{version.type}/{version.id}": version.resource() for version in found}
+    read = ((f"{version.type}/{version.id}", version.resource()) for version in found)
+    known = {ref: item for ref, item in read if shown is None or shown(item)}
     plans = in_order(item for item in known.values() if item["resourceType"] == "CarePlan")
     states = [
         due.task_state(item, known, now, zone)

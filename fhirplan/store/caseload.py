@@ -33,7 +33,8 @@ class Wanted:
 
     ``mine`` are references such as ``PractitionerRole/lead`` of one person: plans that one of them leads, or has an
     open or planned task of. At most MOST_OWNERS count. ``program``, ``setting``, ``acuity`` and ``stage`` are codes,
-    ``status`` is the plan's. ``only`` must all hold. ``name`` is part of a patient's name.
+    ``status`` is the plan's. ``only`` must all hold. ``name`` is part of a patient's name. Nothing is listed or
+    counted of the patients ``without`` (ids).
     """
 
     mine: tuple[str, ...] = ()
@@ -44,6 +45,7 @@ class Wanted:
     status: str = ""
     only: frozenset[Only] = frozenset()
     name: str = ""
+    without: tuple[str, ...] = ()
 
 
 EVERYTHING: Final = Wanted()
@@ -188,10 +190,14 @@ def tasks(
     return [_task(row) for row in tx.all(run, **given, count=count, start=start)]
 
 
-def offered(tx: Transaction, connection: str) -> Mapping[str, Mapping[str, int]]:
-    """What can be filtered by: for program, setting, acuity, stage and status each value and how many plans have it."""
+def offered(tx: Transaction, connection: str, without: tuple[str, ...] = ()) -> Mapping[str, Mapping[str, int]]:
+    """What can be filtered by: for program, setting, acuity, stage and status each value and how many plans have it.
+
+    The plans of the patients ``without`` are not counted.
+    """
     found: dict[str, dict[str, int]] = {name: {} for name in ("program", "setting", "acuity", "stage", "status")}
-    for programs, settings, acuity, stage, status, number in tx.all(_OFFERED, connection=connection):
+    rows = tx.all(_offered(_room(without)), connection=connection, **_left_out(without))
+    for programs, settings, acuity, stage, status, number in rows:
         values = {"acuity": (acuity,), "stage": (stage,), "status": (status,)}
         values |= {"program": tuple(programs.split()), "setting": tuple(settings.split())}
         for name, held in values.items():
@@ -207,11 +213,12 @@ class _Shape:
     filters: tuple[str, ...]
     mine: int
     only: tuple[Only, ...]
+    without: int = 0
 
 
 def _shape(wanted: Wanted) -> _Shape:
     named = tuple(item for item in _FILTERS if getattr(wanted, item))
-    return _Shape(named, min(len(wanted.mine), MOST_OWNERS), tuple(sorted(wanted.only)))
+    return _Shape(named, min(len(wanted.mine), MOST_OWNERS), tuple(sorted(wanted.only)), _room(wanted.without))
 
 
 def _given(connection: str, wanted: Wanted, now: int) -> dict[str, Any]:
@@ -222,7 +229,23 @@ def _given(connection: str, wanted: Wanted, now: int) -> dict[str, Any]:
             given[item] = f"% {_literal(value)} %"
         elif value:
             given[item] = f"%{_literal(folded(value))}%" if item == "name" else value
+    given |= _left_out(wanted.without)
     return given | {f"mine{place}": ref for place, ref in enumerate(wanted.mine[:MOST_OWNERS])}
+
+
+def _room(without: tuple[str, ...]) -> int:
+    """How many places a statement has for patients to leave out: few sizes, so that few statements are compiled."""
+    return 1 << (len(without) - 1).bit_length() if without else 0
+
+
+def _left_out(without: tuple[str, ...]) -> dict[str, str]:
+    filled = [*without, *([without[-1]] * (_room(without) - len(without)))] if without else []
+    return {f"without{place}": patient for place, patient in enumerate(filled)}
+
+
+def _others(room: int) -> list[ColumnElement[bool]]:
+    places: list[ColumnElement[str]] = [bindparam(f"without{place}") for place in range(room)]
+    return [caseload.c.patient.not_in(places)] if room else []
 
 
 def _literal(text: str) -> str:
@@ -293,7 +316,7 @@ def _overall(work: Subquery) -> ColumnElement[str]:
 
 
 def _filters(shape: _Shape, work: Subquery | None = None) -> list[ColumnElement[bool]]:
-    found: list[ColumnElement[bool]] = [_HERE]
+    found: list[ColumnElement[bool]] = [_HERE, *_others(shape.without)]
     for item in shape.filters:
         if item in ("program", "setting"):
             found.append(caseload.c[f"{item}s"].like(bindparam(item), escape="!"))
@@ -405,18 +428,10 @@ def _tasks(shape: _Shape, state: State, owned: bool) -> Statement:
     return statement(made.limit(bindparam("count")).offset(bindparam("start")))
 
 
-_OFFERED: Final = statement(
-    select(
-        caseload.c.programs,
-        caseload.c.settings,
-        caseload.c.acuity,
-        caseload.c.stage,
-        caseload.c.status,
-        func.count(),
-    )
-    .where(_HERE)
-    .group_by(caseload.c.programs, caseload.c.settings, caseload.c.acuity, caseload.c.stage, caseload.c.status)
-)
+@lru_cache(maxsize=16)
+def _offered(room: int) -> Statement:
+    by = [caseload.c[name] for name in ("programs", "settings", "acuity", "stage", "status")]
+    return statement(select(*by, func.count()).where(_HERE, *_others(room)).group_by(*by))
 
 
 def _counts_of(row: Row) -> Counts:

@@ -21,10 +21,11 @@ from fhirplan.interactions.services import Services
 from fhirplan.store import caseload, versions
 from fhirplan.store.caseload import CaseRow, Only, TaskRow, Wanted
 from fhirplan.store.engine import Transaction
+from fhirplan.store.lists import Lists
 from fhirplan.web import chart_csrf
 from fhirplan.web.chart_frame import Frame, frame
 from fhirplan.web.chart_save import save
-from fhirplan.web.chart_sight import eyes, keep
+from fhirplan.web.chart_sight import eyes, keep, lists
 
 ON_A_PAGE: Final = 50
 _ONLY: Final = frozenset(name for item in get_args(Only) for name in (get_args(item) or (item,)))
@@ -121,7 +122,9 @@ def _patients_page(made: Frame) -> Response:
     after = request.args.get("after", 0, int)
     now, name = record.at(made.now), made.who.connection.name
     with made.services.database.read() as tx:
-        rows = record.patients(tx, name, now, made.likes.zone, after=after, count=ON_A_PAGE)
+        limits = eyes(made.services, made.who, tx)
+        shown = limits.allows if limits is not None else None
+        rows = record.patients(tx, name, now, made.likes.zone, after=after, count=ON_A_PAGE, shown=shown)
     more = url_for("chart.patients", after=rows[-1].rid) if len(rows) == ON_A_PAGE else ""
     return made.page("chart/patients.html", rows=rows, next_href=more)
 
@@ -158,9 +161,8 @@ def _page(made: Frame, name: str) -> Response:
     order = request.args.get("sort", "due")
     wanted, connection = _wanted(made, name), made.who.connection.name
     with made.services.database.read() as tx:
-        rows, counted = caseload.counted_page(
-            tx,
-            connection,
+        of_all = lists(made.services, made.who, tx)
+        rows, counted = of_all.counted_page(
             wanted,
             made.now,
             count=ON_A_PAGE,
@@ -169,8 +171,8 @@ def _page(made: Frame, name: str) -> Response:
         )
         everything = counted
         if wanted.only:
-            everything = caseload.counts(tx, connection, replace(wanted, only=frozenset()), made.now)
-        offered = caseload.offered(tx, connection)
+            everything = of_all.counts(replace(wanted, only=frozenset()), made.now)
+        offered = of_all.offered()
         named = _named(tx, connection, {row.lead for row in rows})
     return made.page(
         "chart/caseload.html",
@@ -305,20 +307,17 @@ def _work_page(made: Frame, failed: list[str], status: int) -> Response:
     number = max(request.args.get("page", 1, int), 1)
     name = made.who.connection.name
     with made.services.database.read() as tx:
-        rows = caseload.tasks(
-            tx,
-            name,
+        of_all = lists(made.services, made.who, tx)
+        rows = of_all.tasks(
             _wanted(made, ""),
             made.now,
             state=state,  # type: ignore[arg-type]
             count=ON_A_PAGE + 1,
             start=(number - 1) * ON_A_PAGE,
         )
-        more, limits = len(rows) > ON_A_PAGE, eyes(made.services, made.who, tx)
+        more = len(rows) > ON_A_PAGE
         versioned = {row.task: versions.current(tx, name, "Task", row.task) for row in rows}
-        if limits is not None:
-            rows = [row for row in rows if (item := versioned[row.task]) is not None and limits.sees(item)]
-        owners = _owners(tx, name, made)
+        owners = _owners(tx, of_all, made)
         named = _named(tx, name, {row.owner for row in rows})
     found = {id_: item.version for id_, item in versioned.items() if item}
     return made.page(
@@ -335,9 +334,10 @@ def _work_page(made: Frame, failed: list[str], status: int) -> Response:
     )
 
 
-def _owners(tx: Transaction, connection: str, made: Frame) -> list[tuple[str, str]]:
+def _owners(tx: Transaction, of_all: Lists, made: Frame) -> list[tuple[str, str]]:
     """Whom tasks can be given to here: the leads of the plans, and the viewer."""
-    leads = {row.lead for row in caseload.page(tx, connection, caseload.EVERYTHING, made.now, count=_MOST_AT_ONCE)}
+    connection = made.who.connection.name
+    leads = {row.lead for row in of_all.page(caseload.EVERYTHING, made.now, count=_MOST_AT_ONCE)}
     if "/" in made.who.actor.id:
         leads.add(made.who.actor.id)
     return sorted(

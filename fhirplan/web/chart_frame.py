@@ -185,7 +185,9 @@ def opened(services: Services, id_: str, *, plan_id: str | None = None) -> Opene
         if patient is None:
             raise NoPatient("No patient is stored under this address.")
         world = seen(made.services, made.who, tx, record.world(tx, asked, patient))
-        unseen = changes.unseen(tx, name, id_, actor) if moment is None else 0
+        if f"Patient/{id_}" in world.withheld:
+            raise NoPatient("No patient is stored under this address.")
+        unseen = changes.unseen(tx, name, id_, actor, world) if moment is None else 0
     keep(made.services, made.who, "everything", "Patient", id_)
     wanted = request.args.get("plan", "") if plan_id is None else plan_id
     plan = chosen(world, wanted)

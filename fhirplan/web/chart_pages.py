@@ -21,7 +21,7 @@ from fhirplan.web import chart_csrf
 from fhirplan.web.chart_forms import clock, discard_draft, keep_afterwards, keep_draft
 from fhirplan.web.chart_frame import THEMES, Opened, end_of_day, frame, may_open, opened
 from fhirplan.web.chart_save import save
-from fhirplan.web.chart_sight import seen
+from fhirplan.web.chart_sight import seen, withholds
 from fhirplan.web.languages import remember
 from fhirplan.web.viewer import NoSession
 
@@ -59,7 +59,11 @@ def add_pages(app: Flask, services: Services) -> None:
         made = frame(services)
         may_open(made, id_)
         with services.database.read() as tx:
-            found = changes.unseen(tx, made.who.connection.name, id_, made.who.actor.id)
+            hides = withholds(services, made.who, tx, id_)
+            found = 0 if hides else changes.unseen(tx, made.who.connection.name, id_, made.who.actor.id)
+        if hides:
+            # What is withheld is not counted, and to know what that is takes the whole record.
+            found = opened(services, id_).unseen
         if str(found) == request.args.get("have", ""):
             return Response(status=204)
         return made.page("chart/_pulse.html", patient_id=id_, unseen=found)
