@@ -17,17 +17,16 @@ from fhirplan.coordination.elements import objects
 from fhirplan.fhir import codec
 from fhirplan.fhir.codec import Resource
 from fhirplan.interactions.perform import perform
-from fhirplan.interactions.services import Services, fhir_base
+from fhirplan.interactions.services import Services
 from fhirplan.interactions.shipped import by_canonical, shipped
-from fhirplan.interactions.values import Interaction, Reply
+from fhirplan.interactions.values import Reply
 from fhirplan.store import conflicts, drafts, versions
 from fhirplan.store.drafts import Place
 from fhirplan.web import chart_csrf
+from fhirplan.web.chart_asked import asked
 from fhirplan.web.chart_forms import LIFE, clock
 from fhirplan.web.chart_frame import NoPatient, Opened, opened
 from fhirplan.web.chart_save import KEY, Both, Filled, Problem, Stale, problems, save, who_changed, wrong
-from fhirplan.web.chart_steps import hold_ms
-from fhirplan.web.requests import known_id
 
 _FORM: Final = "assessment"
 _PREFIX: Final = "q-"
@@ -368,16 +367,4 @@ def _extract(shown: Opened, id_: str, *, store: bool, left_out: list[str] | None
     given = [("store", "true" if store else "false"), *(("leaveOut", ref) for ref in left_out or ())]
     if shown.plan is not None and shown.plan.get("status") in ("active", "draft", "on-hold"):
         given.append(("plan", f"CarePlan/{shown.plan['id']}"))
-    asked = Interaction(
-        "extract",
-        fhir_base(made.services.settings, made.who.connection.name),
-        made.who.connection.name,
-        "QuestionnaireResponse",
-        id_,
-        parameters=tuple(given),
-        actor=made.who.actor,
-        request_id=known_id(request.environ, made.services),
-        address=request.environ.get("REMOTE_ADDR") or "",
-        hold=hold_ms(made.who.connection),
-    )
-    return perform(made.services, asked)
+    return perform(made.services, asked(made, "extract", "QuestionnaireResponse", id_, parameters=tuple(given)))

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from dataclasses import field as _field
 from typing import Final
 
-from flask import request
-
 from fhirplan.chart import refusals
 from fhirplan.chart.difference import difference
 from fhirplan.chart.edits import BadForm, Write, Wrong
@@ -18,12 +16,10 @@ from fhirplan.errors import Issue
 from fhirplan.fhir import codec
 from fhirplan.fhir.codec import Resource
 from fhirplan.interactions.perform import perform
-from fhirplan.interactions.services import fhir_base
 from fhirplan.interactions.values import Interaction, Reply
 from fhirplan.store import conflicts, versions
+from fhirplan.web.chart_asked import asked
 from fhirplan.web.chart_frame import Frame, Opened
-from fhirplan.web.chart_steps import hold_ms
-from fhirplan.web.requests import known_id
 
 _IN_BUNDLE: Final = re.compile(r"^Bundle\.entry\[\d+\]\.resource\.?")
 _INDEX: Final = re.compile(r"\[\d+\]")
@@ -122,47 +118,28 @@ def save(made: Frame, writes: list[Write]) -> Reply:
         return perform(made.services, _single(made, writes[0]))
     entries = [_entry(item) for item in writes]
     body = {"resourceType": "Bundle", "type": "transaction", "entry": entries}
-    return perform(made.services, _interaction(made, "bundle", body))
+    return perform(made.services, asked(made, "bundle", body=codec.dumps(body)))
 
 
 def _single(made: Frame, write: Write) -> Interaction:
     resource = write.resource
-    asked = _interaction(made, "update", resource)
-    return Interaction(
+    return asked(
+        made,
         "update",
-        asked.base,
-        asked.connection,
         str(resource["resourceType"]),
         str(resource["id"]),
-        body=asked.body,
+        body=codec.dumps(resource),
         if_match=f'W/"{write.version}"' if write.version else "",
         if_none_match="" if write.version else "*",
-        actor=asked.actor,
-        request_id=asked.request_id,
-        address=asked.address,
-        hold=asked.hold,
-    )
-
-
-def _interaction(made: Frame, kind: str, body: Resource) -> Interaction:
-    return Interaction(
-        "bundle" if kind == "bundle" else "update",
-        fhir_base(made.services.settings, made.who.connection.name),
-        made.who.connection.name,
-        body=codec.dumps(body),
-        actor=made.who.actor,
-        request_id=known_id(request.environ, made.services),
-        address=request.environ.get("REMOTE_ADDR") or "",
-        hold=hold_ms(made.who.connection),
     )
 
 
 def _entry(write: Write) -> Resource:
     resource = write.resource
-    asked = {"method": "PUT", "url": f"{resource['resourceType']}/{resource['id']}"}
+    wanted = {"method": "PUT", "url": f"{resource['resourceType']}/{resource['id']}"}
     if write.version:
-        asked["ifMatch"] = f'W/"{write.version}"'
-    return {"resource": resource, "request": asked}
+        wanted["ifMatch"] = f'W/"{write.version}"'
+    return {"resource": resource, "request": wanted}
 
 
 def wrong(found: Iterable[Wrong], words: Words) -> tuple[Problem, ...]:

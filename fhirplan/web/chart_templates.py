@@ -15,13 +15,12 @@ from fhirplan.coordination.elements import objects
 from fhirplan.fhir import codec
 from fhirplan.fhir.codec import Resource
 from fhirplan.interactions.perform import perform
-from fhirplan.interactions.services import Services, fhir_base
+from fhirplan.interactions.services import Services
 from fhirplan.interactions.shipped import shipped
-from fhirplan.interactions.values import Interaction, Reply
+from fhirplan.interactions.values import Reply
 from fhirplan.web import chart_csrf
+from fhirplan.web.chart_asked import asked
 from fhirplan.web.chart_frame import NoPatient, Opened, opened
-from fhirplan.web.chart_steps import hold_ms
-from fhirplan.web.requests import known_id
 
 _NOON: Final = time(12)
 
@@ -135,16 +134,4 @@ def _apply(shown: Opened, template: str, start: str, *, dry: bool) -> Reply | st
             at = datetime.combine(day, _NOON, world.zone).isoformat(timespec="seconds")
             given.append(("anchor", f"{names[0]}={at}"))
     given += [("leaveOut", name) for name in request.values.getlist("leave")] if not dry else []
-    asked = Interaction(
-        "apply",
-        fhir_base(made.services.settings, made.who.connection.name),
-        made.who.connection.name,
-        "PlanDefinition",
-        template,
-        parameters=tuple(given),
-        actor=made.who.actor,
-        request_id=known_id(request.environ, made.services),
-        address=request.environ.get("REMOTE_ADDR") or "",
-        hold=hold_ms(made.who.connection),
-    )
-    return perform(made.services, asked)
+    return perform(made.services, asked(made, "apply", "PlanDefinition", template, parameters=tuple(given)))
