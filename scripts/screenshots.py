@@ -16,6 +16,8 @@ PICTURES = {
     "patients.png": ("/chart/patients", 1280, 860),
     "caseload.png": ("/chart/caseload", 1280, 860),
     "board.png": ("/chart/patients/pat-hf/tasks?view=board", 1280, 800),
+    "task-wide.png": ("/chart/patients/pat-hf/tasks/task-call48", 1280, 800),
+    "assessment.png": ("/chart/patients/pat-hf/assessment/form", 900, 800),
     "call.png": ("/chart/patients/pat-hf/contacts/new", 900, 800),
     "goals.png": ("/chart/patients/pat-hf/goals", 900, 800),
     "transition.png": ("/chart/patients/pat-hf/transition", 900, 650),

@@ -1,8 +1,11 @@
 """A headless Chromium of the machine, and a server with the sample bundles behind a real socket."""
 
 import importlib.util
+import json
 import shutil
 import threading
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -94,20 +97,31 @@ class Ward:
         return requests.get(f"{self.base}/fhir/{ref}", timeout=10).json()
 
 
-@pytest.fixture
-def ward(tmp_path):
-    """Our server over its own database, in step with a sandbox EHR that holds the first sample patient."""
-    store = Store()
+@pytest.fixture(scope="session")
+def in_step(tmp_path_factory):
+    """A folder with our database and that of a sandbox EHR after their first sync, and the EHR's port."""
+    folder = tmp_path_factory.mktemp("in_step")
+    (folder / "bundles").mkdir()
+    shutil.copy(BUNDLES / "b01-hf-home-health.json", folder / "bundles")
+    store = Store(folder / "ehr.db")
     ehr = Server("127.0.0.1", 0, sandbox(store))
     ehr.start()
-    folder = tmp_path / "bundles"
-    folder.mkdir()
-    shutil.copy(BUNDLES / "b01-hf-home-health.json", folder)
-    load_folder(store, folder)
-    url = f"sqlite:///{tmp_path / 'ward.db'}"
+    load_folder(store, folder / "bundles")
+    services, sync = _ours(folder, ehr.url)
+    sync()
+    services.database.close()
+    port = ehr.server_address[1]
+    ehr.stop()
+    store.close()
+    return folder, port
+
+
+def _ours(folder, ehr):
+    """Our services over the database of a folder, and what brings it in step with the EHR."""
+    url = f"sqlite:///{folder / 'ward.db'}"
     Database.open(url).migrate()
     chosen = settings.load(
-        {}, auth="open", database_url=url, data_dir=str(tmp_path), ehr_url=f"{ehr.url}/fhir", ehr_label="Epic",
+        {}, auth="open", database_url=url, data_dir=str(folder), ehr_url=f"{ehr}/fhir", ehr_label="Epic",
         clinic_label="Lakeside Clinic", time_zone="America/Chicago", import_validation="base", api_validation="base",
     )  # fmt: skip
     services = assembly.build(chosen)
@@ -117,11 +131,78 @@ def ward(tmp_path):
         with sides.client:
             run_sync(sides)
 
-    sync()
+    return services, sync
+
+
+@pytest.fixture
+def ward(tmp_path, in_step):
+    """Our server over its own database, in step with a sandbox EHR that holds the first sample patient."""
+    begun, port = in_step
+    folder = tmp_path / "ward"
+    shutil.copytree(begun, folder)
+    store = Store(folder / "ehr.db")
+    ehr = Server("127.0.0.1", port, sandbox(store))
+    ehr.start()
+    services, sync = _ours(folder, ehr.url)
     server = make_server("127.0.0.1", 0, create_app(services), threaded=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield Ward(f"http://127.0.0.1:{server.server_port}", f"{ehr.url}/fhir", sync)
     server.shutdown()
     server.server_close()
     ehr.stop()
+    store.close()
     services.database.close()
+
+
+class Stay:
+    """A server that holds the first sample patient while she is still in hospital, with a clock that is set by hand."""
+
+    def __init__(self, base, clock):
+        self.base, self._clock = base, clock
+
+    def at(self, moment):
+        self._clock[0] = int(datetime.fromisoformat(moment).timestamp() * 1000)
+
+    def stored(self, ref):
+        return requests.get(f"{self.base}/fhir/{ref}", timeout=10).json()
+
+    def put(self, resource):
+        ref = f"{resource['resourceType']}/{resource['id']}"
+        headers = {"Content-Type": "application/fhir+json", "If-Match": f'W/"{resource["meta"]["versionId"]}"'}
+        answer = requests.put(f"{self.base}/fhir/{ref}", json=resource, headers=headers, timeout=10)
+        assert answer.status_code == 200, answer.text
+
+
+@pytest.fixture
+def stay(tmp_path):
+    """The ward on 3 March 2026, under the checks of case management; the EHR writes by our API as it would."""
+    url = f"sqlite:///{tmp_path / 'stay.db'}"
+    Database.open(url).migrate()
+    chosen = settings.load({}, auth="open", database_url=url, validation="case-management", time_zone="America/Chicago")
+    clock = [0]
+    services = replace(assembly.build(chosen), clock=lambda: clock[0])
+    server = make_server("127.0.0.1", 0, create_app(services), threaded=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    made = Stay(f"http://127.0.0.1:{server.server_port}", clock)
+    made.at("2026-03-03T09:00:00-06:00")
+    answer = requests.post(f"{made.base}/fhir", json=_in_hospital(), timeout=30)
+    assert answer.status_code == 200, answer.text[:1000]
+    yield made
+    server.shutdown()
+    server.server_close()
+    services.database.close()
+
+
+def _in_hospital():
+    """The first sample bundle as it was on the second day of the stay: nothing of the discharge has happened."""
+    bundle = json.loads((BUNDLES / "b01-hf-home-health.json").read_text(encoding="utf-8"))
+    bundle["entry"] = [item for item in bundle["entry"] if item["resource"]["resourceType"] != "Communication"]
+    held = {item["resource"]["id"]: item["resource"] for item in bundle["entry"]}
+    encounter = held["enc-hf-ip"]
+    encounter["status"] = "in-progress"
+    encounter["period"].pop("end")
+    encounter.get("hospitalization", {}).pop("dischargeDisposition", None)
+    stage = held["task-transition"]["businessStatus"]["coding"][0]
+    stage.update(code="admitted", display="Admitted")
+    held["task-transition"]["businessStatus"].pop("text", None)
+    return bundle

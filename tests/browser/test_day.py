@@ -184,32 +184,79 @@ def test_a_call_is_documented_with_the_keyboard_alone(nurse, ward):
     assert ward.stored("Task/task-call48")["status"] == "completed"
 
 
-@pytest.mark.parametrize(
-    "path", ["", "/tasks", "/tasks?view=board", "/tasks/task-call48", "/goals/goal-weight", "/changes"]
-)
-def test_every_control_is_reached_by_keyboard_and_shows_its_focus(nurse, ward, path):
-    page = opened(nurse, ward, path)
-    page.evaluate("document.querySelectorAll('details').forEach(item => item.open = true)")
-    wanted = page.evaluate(
-        """() => { let n = 0;
-        const all = 'a[href], button, input:not([type=hidden]), select, textarea, summary';
-        for (const e of document.querySelectorAll(all)) if (e.checkVisibility() && !e.disabled) e.dataset.n = n++;
-        return n; }"""
-    )
-    reached, bare = set(), []
-    for _ in range(wanted + 60):
-        page.keyboard.press("Tab")
-        found = page.evaluate(
-            """() => { const e = document.activeElement, s = getComputedStyle(e);
-            return [e.dataset.n ?? '', e.type === 'radio' ? e.name : '', s.outlineStyle, e.outerHTML.slice(0, 90)]; }"""
-        )
-        reached.add(found[0])
-        if found[0] and found[2] == "none":
-            bare.append(found[3])
-    # Radios of one name are one stop: the arrows go through them.
-    radios = page.evaluate("[...document.querySelectorAll('input[type=radio]')].map(e => e.dataset.n)")
-    assert {str(n) for n in range(wanted)} - reached - set(radios) == set()
-    assert bare == []
+KEYBOARD = [
+    *(
+        "",
+        "/tasks",
+        "/tasks?view=board",
+        "/tasks/task-call48",
+        "/tasks/new",
+        "/goals",
+        "/goals/goal-weight",
+        "/goals/new",
+    ),
+    *("/needs", "/team", "/contacts", "/contacts/new", "/changes", "/sync", "/transition", "/compare?from=2026-01-01"),
+    *("/templates", "/templates/cm-copd-discharge?start=2026-03-06", "/assessment", "/print"),
+]
+WATCH = """() => { let n = 0; window.reached = []; window.bare = [];
+    document.querySelectorAll('details').forEach(item => item.open = true);
+    const all = 'a[href], button, input:not([type=hidden]), select, textarea, summary';
+    for (const e of document.querySelectorAll(all)) if (e.checkVisibility() && !e.disabled) e.dataset.n = n++;
+    document.addEventListener('focusin', event => { const e = event.target; window.reached.push(e.dataset.n ?? '');
+        if (e.dataset.n && getComputedStyle(e).outlineStyle === 'none') window.bare.push(e.outerHTML.slice(0, 90)); });
+    return n; }"""
+# Radios of one name are one stop, and the arrows go through them; a date is several.
+LEFT = """() => [...document.querySelectorAll('[data-n]')]
+    .filter(e => e.type !== 'radio' && !window.reached.includes(e.dataset.n)).map(e => e.outerHTML.slice(0, 90))"""
+
+
+@pytest.fixture(scope="module")
+def keys(browser):
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    yield context.new_page()
+    context.close()
+
+
+@pytest.mark.parametrize("path", [*KEYBOARD, "caseload", "caseload/tasks", "patients", "view"])
+def test_every_control_is_reached_by_keyboard_and_shows_its_focus(keys, site, path):
+    keys.goto(f"{site}{CHART}{path}" if path[:1] in ("", "/") else f"{site}/chart/{path}")
+    wanted = keys.evaluate(WATCH)
+    assert wanted > 1
+    for _ in range(wanted + 5 * keys.locator("input[type^=date]").count() + 2):
+        keys.keyboard.press("Tab")
+    assert keys.evaluate(LEFT) == []
+    assert keys.evaluate("window.bare") == []
+
+
+def test_on_a_wide_screen_a_task_stands_beside_its_list_and_the_keys_go_between_them(browser, site):
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    page = context.new_page()
+    page.goto(f"{site}{CHART}/tasks/task-call48")
+    beside = page.locator(".beside")
+    assert beside.is_visible()
+    assert beside.locator("[aria-current]").inner_text() == page.locator("#h-task").inner_text()
+    box, panel = beside.bounding_box(), page.locator("#panel").bounding_box()
+    assert box["x"] + box["width"] < panel["x"]
+    beside.locator("a:not([aria-current])").first.focus()
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/tasks/task-hh")
+    page.locator("#h-task:focus").wait_for()
+    page.keyboard.press("Escape")
+    assert page.evaluate("document.activeElement.getAttribute('aria-current')") == "true"
+    page.keyboard.press("j")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/tasks/task-call48")
+    # What is typed and not kept yet is not left without a question.
+    asked = []
+    page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.dismiss()))
+    page.locator("#edit-note").press_sequentially("Half")
+    beside.locator("a:not([aria-current])").first.click()
+    page.wait_for_timeout(300)
+    assert asked == ["beforeunload"]
+    assert page.locator("#edit-note").input_value() == "Half"
+    page.set_viewport_size({"width": 900, "height": 650})
+    assert not beside.is_visible()
+    context.close()
 
 
 def test_without_script_the_same_day_works(browser, ward):
