@@ -94,8 +94,13 @@ def _recorded(
 
     if path.exists():
         raise click.UsageError(f"{path} is there already. Name another file for the recording.")
-    with Recording(path, sides, _circumstances(sides, chosen, how), scrub=scrub) as recording:
+    most = chosen.recording_max_bytes
+    with Recording(path, sides, _circumstances(sides, chosen, how), scrub=scrub, max_bytes=most) as recording:
         yield recording.sides, recording.ended
+        if recording.full:
+            click.echo(
+                f"The recording ends after {most} bytes (recording_max_bytes); the sync went on without it.", err=True
+            )
 
 
 def _circumstances(sides: Sides, chosen: Settings, how: dict[str, bool]) -> dict[str, Any]:

@@ -108,6 +108,9 @@ class Settings:
     time_zone: str = setting("UTC", "time zone of the patients, for due dates and pages", accepted="an IANA name")
     clinic_label: str = setting("the clinic", "what the pages call the clinic")
     max_body_bytes: int = setting(10 * 2**20, "largest request body, in bytes", minimum=1024)
+    recording_max_bytes: int = setting(
+        512 * 2**20, "most bytes that `fhirplan sync --record` writes; the sync goes on without it", minimum=4096
+    )
     request_seconds: float = setting(
         30.0, "seconds in which all of a request must have come, and any of an answer be taken", minimum=0.5
     )

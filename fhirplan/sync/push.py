@@ -8,7 +8,6 @@ EHR before sending again.
 from __future__ import annotations
 
 import threading
-from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Final
@@ -29,6 +28,8 @@ BATCH: Final = 2_000
 FEW: Final = 20
 # Whose chart was opened that lately is sent first.
 ATTENTION_MS: Final = 600_000
+# How often it is asked within a round whose charts were opened since, as a round may take long at a slow EHR.
+_LOOK_AGAIN_MS: Final = 1_000
 _FOREVER: Final = 2**53
 # A resource that was merged on the way is sent a second time.
 _SENDINGS: Final = 2
@@ -135,7 +136,8 @@ class _Crew:
 
     def __init__(self, run: Run, todo: dict[str, list[Key]], progress: Progress) -> None:
         self._run = run
-        self._todo = deque(todo.values())
+        self._todo = dict(todo)
+        self._looked = run.sides.clock()
         self._total = sum(map(len, todo.values()))
         self._done = 0
         self._progress = progress
@@ -159,10 +161,21 @@ class _Crew:
             with self._lock:
                 if not self._todo:
                     return
-                keys = self._todo.popleft()
+                keys = self._todo.pop(self._next(run.sides))
                 self._progress("push", self._done, self._total)
                 self._done += len(keys)
             send_lane(run, keys)
+
+    def _next(self, sides: Sides) -> str:
+        """The lane to work next: of a patient whose chart was opened meanwhile, else the first that is left."""
+        now = sides.clock()
+        if now - self._looked >= _LOOK_AGAIN_MS:
+            self._looked = now
+            with sides.database.read() as tx:
+                opened = lanes.looked_at(tx, sides.connection, now - ATTENTION_MS)
+            first = [lane for lane in opened if lane in self._todo]
+            self._todo = {lane: self._todo[lane] for lane in (*first, *self._todo)}
+        return next(iter(self._todo))
 
     def _beside(self, number: int) -> None:
         try:

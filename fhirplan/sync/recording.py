@@ -27,16 +27,31 @@ from fhirplan.sync.sides import Sides
 
 FORM: Final = 1
 """The number of this file's form."""
+MAX_BYTES: Final = 512 * 2**20
 _NOT_JSON: Final = "(not JSON, left out)"
 
 
 class Recording:
-    """A recording under way; a context manager that opens and closes its file. ``sides`` are those to sync with."""
+    """A recording under way; a context manager that opens and closes its file. ``sides`` are those to sync with.
 
-    def __init__(self, path: Path, sides: Sides, options: Mapping[str, Any], *, scrub: bool = False) -> None:
+    It takes at most ``max_bytes``. What comes then is not kept, nor is the report, and ``full`` says so: such a
+    recording can be played as far as it goes.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        sides: Sides,
+        options: Mapping[str, Any],
+        *,
+        scrub: bool = False,
+        max_bytes: int = MAX_BYTES,
+    ) -> None:
         self._lock = threading.Lock()
         self._path = path
         self._scrub = scrub
+        self._left = max_bytes
+        self.full = False
         # Made anew for each recording and not kept, so that nobody can try names until a digest fits.
         self._salt = secrets.token_hex(16)
         self._options = options
@@ -108,9 +123,12 @@ class Recording:
         return scrubbed(resource, self._salt, keep_system=SID)
 
     def _write(self, value: dict[str, Any]) -> None:
-        line = codec.dumps(value).decode("utf-8", "surrogateescape")
+        line = codec.dumps(value)
         with self._lock:
-            self._file.write(line + "\n")
+            self.full = self.full or len(line) + 1 > self._left
+            if not self.full:
+                self._left -= len(line) + 1
+                self._file.write(line.decode("utf-8", "surrogateescape") + "\n")
 
 
 def comparable_report(report: SyncReport, *, words: bool) -> dict[str, Any]:

@@ -100,6 +100,26 @@ def test_the_patient_whose_chart_is_open_goes_first(clinic: Any, door: Any, behi
     assert sorted(watch.order) == [f"p{number}" for number in range(6)]
 
 
+def test_a_chart_that_is_opened_while_changes_are_sent_goes_next(
+    clinic: Any, door: Any, behind_door: Any, make: Any
+) -> None:
+    patients(clinic, behind_door, make, 6)
+    for patient in range(6):
+        save(behind_door, make, patient, 0)
+    watch, real = Watch(door, 0.0), behind_door.sides.clock
+    moved = [0]
+
+    def opens(when: str, method: str, _path: str) -> None:
+        if (when, method, len(watch.order)) == ("after", "POST", 2) and not moved[0]:
+            moved[0] = 5_000
+            with behind_door.database.write() as tx:
+                audit.record(tx, audit.entry(real(), "default", "nurse", "R", "Patient", "p5", None, "r1"))
+
+    door.on = opens
+    push(dataclasses.replace(behind_door.sides, lanes=1, clock=lambda: real() + moved[0]), Tally())
+    assert watch.order == ["p0", "p1", "p5", "p2", "p3", "p4"]
+
+
 def test_a_chart_that_was_opened_long_ago_is_no_longer_first(behind_door: Any) -> None:
     now = behind_door.sides.clock()
     with behind_door.database.write() as tx:

@@ -171,6 +171,19 @@ def test_scrubbed_it_has_no_names_and_no_words(clinic: Any, ours: Any, make: Any
     same(tape)
 
 
+def test_it_takes_no_more_room_than_it_may_and_the_sync_goes_on(clinic: Any, ours: Any, make: Any, tape: Path) -> None:
+    clinic.put(make.patient())
+    for number in range(20):
+        clinic.put(make.goal(f"g{number}"))
+    with Recording(tape, ours.sides, circumstances(ours.sides), max_bytes=10_000) as recording:
+        report = type(ours)(recording.sides).sync()
+        recording.ended(report)
+    assert report.agreed
+    assert recording.full
+    assert 0 < tape.stat().st_size <= 10_000
+    assert load(tape).report is None
+
+
 def test_a_program_that_acts_otherwise_is_told(clinic: Any, ours: Any, make: Any, tape: Path) -> None:
     clinic.put(make.patient())
     recorded(ours, tape)
