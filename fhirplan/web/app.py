@@ -29,8 +29,12 @@ from fhirplan.web.rates import add_rates
 from fhirplan.web.requests import known_id
 from fhirplan.web.responses import FhirResponse, fhir_response
 from fhirplan.web.sessions import add_sessions
+from fhirplan.web.traffic import Traffic
 
 _log: Final = log("web")
+# What is counted by itself, and what together by its first part.
+_PATHS: Final = ("/healthz", "/readyz", "/metrics", "/cds-services", "/auth/token", "/auth/introspect")
+_GROUPS: Final = ("auth", "chart", "cds-services", "launch", "static")
 
 
 def create_app(services: Services) -> Flask:
@@ -58,7 +62,8 @@ def create_app(services: Services) -> Flask:
     add_rates(app, services)
     add_cors(app, authority)
     add_health(app, services)
-    add_metrics(app, services)
+    traffic = Traffic(_PATHS, _GROUPS)
+    add_metrics(app, services, traffic)
     add_chart(app, services)
     add_other_apps(app, services, authority)
     _add_last_net(app, services, open_=open_)
@@ -81,6 +86,7 @@ def create_app(services: Services) -> Flask:
             response.headers["Content-Security-Policy"] = policy(framing, leading)
         return secured(response, open_=open_)
 
+    app.wsgi_app = traffic.around(app.wsgi_app)  # type: ignore[assignment,method-assign] # as Flask's documentation has it
     return app
 
 

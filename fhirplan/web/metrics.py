@@ -1,13 +1,15 @@
-"""Tells how each connection stands in Prometheus's text format: lag, outbox, conflicts, calls, errors, drift.
+"""Tells in Prometheus's text format how each connection stands, and how many requests of which route took how long.
 
-All of it is read from the database, so any process of any machine tells the same. It is told to callers of this machine
-that came by no proxy, or to those who have the token of ``metrics_token``.
+How connections stand is read from the database, so any process of any machine tells the same; requests are those of
+the processes that were forked from one (``gunicorn --preload``, as ``fhirplan serve`` does). It is told to callers of
+this machine that came by no proxy, or to those who have the token of ``metrics_token``.
 """
 
 from __future__ import annotations
 
 import hmac
 from collections.abc import Iterator, Mapping
+from itertools import accumulate
 from typing import Final
 
 from flask import Flask, Request, Response, request
@@ -16,6 +18,7 @@ from fhirplan.errors import NotAuthenticated
 from fhirplan.interactions.services import Services
 from fhirplan.store import circuits, offers, standing
 from fhirplan.store.standing import Standing
+from fhirplan.web.traffic import BOUNDS, CLASSES, Traffic
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 _HERE: Final = frozenset({"127.0.0.1", "::1"})
@@ -39,15 +42,18 @@ _KNOWN: Final[tuple[tuple[str, str, str], ...]] = (
     ("ehr_circuit_open", "gauge", "1 while the EHR is left alone, since it failed or asked for a pause."),
     ("ehr_drift", "gauge", "Things that the EHR no longer offers as it did."),
 )
+_REQUESTS: Final = "fhirplan_http_requests_total"
+_SECONDS: Final = "fhirplan_http_request_seconds"
 Sample = tuple[str, Mapping[str, str], float]
 
 
-def add_metrics(app: Flask, services: Services) -> None:
+def add_metrics(app: Flask, services: Services, traffic: Traffic) -> None:
     """Serves /metrics. Raises NotAuthenticated for a caller from elsewhere without the token."""
 
     def metrics() -> Response:
         _allowed(request, services.settings.metrics_token)
-        made = Response(text(list(_samples(services))), content_type=CONTENT_TYPE)
+        told = text(list(_samples(services))) + "".join(f"{line}\n" for line in _requests(traffic))
+        made = Response(told, content_type=CONTENT_TYPE)
         made.headers["Cache-Control"] = "no-store"
         return made
 
@@ -98,6 +104,25 @@ def _of_connection(name: str, found: Standing, now: int) -> Iterator[Sample]:
         yield "checkpoint_age_seconds", {**here, "type": type_}, _age(at, now)
     yield "ehr_calls_total", here, found.activity.calls
     yield "ehr_errors_total", here, found.activity.errors
+
+
+def _requests(traffic: Traffic) -> Iterator[str]:
+    """The lines about requests: a counter by status, and a histogram of seconds."""
+    found = list(traffic.counted())
+    yield f"# HELP {_REQUESTS} Requests by route, method and class of status."
+    yield f"# TYPE {_REQUESTS} counter"
+    for route, method, by_class, _, _ in found:
+        for name, number in zip(CLASSES, by_class, strict=True):
+            if number:
+                yield f"{_REQUESTS}{_labels({'route': route, 'method': method, 'status': name})} {number}"
+    yield f"# HELP {_SECONDS} Seconds from a request to the beginning of its answer."
+    yield f"# TYPE {_SECONDS} histogram"
+    for route, method, _, by_time, seconds in found:
+        here = {"route": route, "method": method}
+        for bound, number in zip((*map(str, BOUNDS), "+Inf"), accumulate(by_time), strict=True):
+            yield f"{_SECONDS}_bucket{_labels({**here, 'le': bound})} {number}"
+        yield f"{_SECONDS}_sum{_labels(here)} {seconds:.6f}"
+        yield f"{_SECONDS}_count{_labels(here)} {sum(by_time)}"
 
 
 def _age(at: int, now: int) -> float:

@@ -26,7 +26,7 @@ def test_every_line_is_of_the_text_format(with_ehr):
     assert answer.status_code == 200
     assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
     line = re.compile(
-        r"# HELP fhirplan_\w+ [^\n]+|# TYPE fhirplan_\w+ (gauge|counter)|"
+        r"# HELP fhirplan_\w+ [^\n]+|# TYPE fhirplan_\w+ (gauge|counter|histogram)|"
         r'fhirplan_\w+(\{\w+="[^"]*"(,\w+="[^"]*")*\})? -?[0-9.e+]+'
     )
     assert answer.text.endswith("\n")
