@@ -56,7 +56,8 @@ def _state_machines() -> str:
         for state in states:
             marks = ["·" if to == state else machine.table[state].get(to, "") for to in states]
             rows.append(f"| **{state}** | {' | '.join(marks)} |")
-        rows += ["", "Who makes the move to a status (said in the refusal, not enforced):", ""]
+        held = "a person is held to it by `cm-sm-task-who`" if kind == "Task" else "said in the refusal, not enforced"
+        rows += ["", f"Who makes the move to a status ({held}):", ""]
         rows += [
             f"- {to or 'any other'}: {who}" for to, who in sorted(machine.who.items(), key=lambda item: item[0] == "")
         ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from fhirplan.chart import codes, people
+from fhirplan.chart import codes, people, team
 from fhirplan.chart.edits import (
     BadForm,
     Form,
@@ -21,7 +21,7 @@ from fhirplan.chart.edits import (
 from fhirplan.chart.task_edits import PROFILES, with_output
 from fhirplan.chart.tasks import CONTACT_TYPES
 from fhirplan.chart.world import World
-from fhirplan.coordination.elements import child, code, objects
+from fhirplan.coordination.elements import child, code, objects, target
 from fhirplan.coordination.lifecycle import applied
 from fhirplan.coordination.vocabulary import ATTEMPTS, BUSINESS_STATUS, CONTACT_OUTCOME, INTERACTIVE, TASK_TYPE
 from fhirplan.fhir.codec import Resource
@@ -218,3 +218,13 @@ def recipients(patient: str, world: World) -> list[tuple[str, str]]:
         name = people.name_of(item, world.known)
         found.append((f"RelatedPerson/{item['id']}", f"{name} ({relation})" if relation else name))
     return found
+
+
+def others(plan: Resource | None, world: World) -> list[tuple[str, str]]:
+    """Whom else a contact can have been with: the team, those who provide the services, and who pays."""
+    found = dict(team.candidates(plan, world))
+    for item in world.of("Coverage"):
+        for ref in (target(one) for one in objects(item.get("payor"))):
+            if ref.startswith("Organization/") and ref in world.known:
+                found.setdefault(ref, _name(ref, world) or ref)
+    return list(found.items())

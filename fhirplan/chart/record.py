@@ -51,6 +51,7 @@ _NAMING: Final = (
     "Encounter",
     "Appointment",
     "PractitionerRole",
+    "Coverage",
 )
 
 

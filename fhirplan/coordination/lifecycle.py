@@ -15,6 +15,9 @@ from fhirplan.fhir.codec import Resource
 from fhirplan.fhir.resource import same_content
 
 IMPORTED: Final = "cm-sm-import"
+_ELSEWHERE: Final = (
+    "What has a history from elsewhere is brought in with fhirplan load, which takes it as it stands, or by the sync."
+)
 # On leaving on-hold the reason for it falls away, unless the new state must give a reason of its own (cm-tk-3).
 _REASONED: Final = frozenset({"on-hold", "rejected", "cancelled", "failed"})
 
@@ -40,9 +43,8 @@ def _moved(stored: Resource | None, new: Resource) -> Iterator[Issue]:
     to = word(new, machine.element)
     if stored is None:
         if machine.initial and to in machine.table and to not in machine.initial:
-            yield _refused(
-                machine, place, f"A {kind} cannot begin as {to}. It begins as {_or(sorted(machine.initial))}."
-            )
+            begins = _or(sorted(machine.initial))
+            yield _refused(machine, place, f"A {kind} cannot begin as {to}. It begins as {begins}. {_ELSEWHERE}")
         return
     come_from = word(stored, machine.element)
     steps = machine.table.get(come_from)

@@ -19,7 +19,8 @@ class Machine:
     ``initial`` are the states a resource may be created in; empty means any. ``instead`` says what to do when a
     move is refused because the state is an end. ``who`` says who makes
     the move to a state, and under "" to any that it does not name (guide section 4.2: the owner has the state of a
-    task, and the requester may cancel it). It is told and not enforced, since an EHR writes on behalf of others.
+    task, and the requester may cancel it). Of a Task ``makers`` holds a person to it, and never an EHR or a program,
+    which write on behalf of others.
     """
 
     element: str

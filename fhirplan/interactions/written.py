@@ -6,7 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, TypedDict
 
+from fhirplan.coordination.makers import may_make
 from fhirplan.coordination.rules import refuse
+from fhirplan.coordination.world import Change as Moved
 from fhirplan.errors import Issue, Severity
 from fhirplan.fhir import outcome
 from fhirplan.fhir.codec import loads
@@ -22,6 +24,7 @@ from fhirplan.store import findings
 from fhirplan.store.commit import Change, commit, with_rows
 from fhirplan.store.engine import Transaction
 from fhirplan.store.foreseen import Foreseen, foresee
+from fhirplan.store.record import StoredRecord
 from fhirplan.store.ruled import ruled, touched_ahead
 from fhirplan.store.versions import Version
 
@@ -103,7 +106,9 @@ def stored(
         rules, how = services.rules, _judging(services, interaction)
         record = weighed(services, tx, interaction)
         judged = ruled(tx, interaction.connection, changes, now, rules, **how, record=record)
-    more = [_unsaid(issues, found[index] if index < len(found) else ()) for index, issues in enumerate(judged.found)]
+    makers = _makers(services, tx, interaction, changes)
+    judgements = [(*who, *issues) for who, issues in zip(makers, judged.found, strict=True)]
+    more = [_unsaid(issues, found[index] if index < len(found) else ()) for index, issues in enumerate(judgements)]
     refuse(place(index, issue) for index, issues in enumerate(more) for issue in issues)
     versions = commit(
         tx,
@@ -121,6 +126,25 @@ def stored(
             findings.put(tx, version.rid, version.version, kept)
         made.append(Stored(version, everything))
     return made
+
+
+def _makers(
+    services: Services, tx: Transaction, interaction: Interaction, changes: Sequence[Change]
+) -> list[tuple[Issue, ...]]:
+    """What stands against the person who acts making each move, where the token names one and the rules are asked for.
+
+    Nobody is held to it who administers, nor a program.
+    """
+    grant = interaction.actor.grant if interaction.actor else None
+    if grant is None or not grant.user or grant.administrator or _judging(services, interaction)["lenient"]:
+        return [() for _ in changes]
+    record = StoredRecord(tx, interaction.connection, services.rules.behaviors)
+    return [
+        may_make(Moved(record.get(f"Task/{change.id}"), {**change.resource, "id": change.id}), grant.user, record)
+        if change.type == "Task" and change.resource is not None
+        else ()
+        for change in changes
+    ]
 
 
 def _unsaid(issues: tuple[Issue, ...], known: tuple[Issue, ...]) -> tuple[Issue, ...]:

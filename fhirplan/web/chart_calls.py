@@ -112,7 +112,7 @@ def call_choices(shown: Opened, task: Resource | None) -> dict[str, Any]:
         "tasks": about,
         "media": [(name, words(f"medium.{name}")) for name in calls.MEDIA],
         "topics": codes.choices("cm-contact-topic", words),
-        "recipients": calls.recipients(shown.id, world),
+        "recipients": [*calls.recipients(shown.id, world), *calls.others(shown.plan, world)],
         "senders": senders,
         "phone": shown.page.header.phone,
         "me": people.name_of(world.known.get(world.me), world.known) or target({"reference": world.me}),

@@ -216,3 +216,20 @@ def test_loading_brings_in_what_could_not_begin_here_and_keeps_what_is_odd(serve
     done = load(api.services, "default", path)
     assert (done.status, done.issues) == (200, ())
     assert api.put({**odd, "id": "t10"}).status_code == 422
+
+
+def test_a_sample_with_a_history_is_refused_as_a_write_with_the_remedy_and_taken_as_an_import(server):
+    bundle = (ROOT / "fixtures" / "bundles" / "b01-hf-home-health.json").read_bytes()
+    held = json.loads(bundle)
+    task = next(one["resource"] for one in held["entry"] if one["resource"]["id"] == "task-call48")
+    task.update(status="on-hold", statusReason={"text": "Phone cut off"})
+    task.pop("businessStatus")
+    api = server("2026-03-09T08:00:00-05:00")
+    answer = api.send("POST", "", held)
+    assert answer.status_code == 422
+    [issue] = [one for one in answer.get_json(force=True)["issue"] if one["severity"] == "error"]
+    assert issue["details"]["coding"][0]["code"] == "cm-sm-task"
+    assert issue["expression"][0].startswith("Bundle.entry[")
+    assert "fhirplan load" in issue["details"]["text"]
+    asked = Interaction("bundle", "http://127.0.0.1:8080/fhir", body=dumps(held), imported=True)
+    assert perform(api.services, asked).status == 200
