@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from typing import Final
 from urllib.parse import urlsplit
@@ -11,7 +10,9 @@ from flask import Flask, Response, request
 
 from fhirplan.chart.style import stylesheet
 from fhirplan.interactions.services import Services
+from fhirplan.settings import LOOPBACK_HOSTS
 from fhirplan.telemetry import log
+from fhirplan.web.sessions import ancestors
 from fhirplan.web.viewer import NoSession, Viewer, viewer
 
 _log: Final = log("web")
@@ -22,7 +23,7 @@ _MOST_KEPT: Final = 50
 
 
 def add_style(app: Flask, services: Services) -> None:
-    """Adds /chart/style.css. It is read from the EHR's own host only, and from nowhere that merely is redirected to."""
+    """Adds /chart/style.css. It is read from the EHR's own origins only, and from nowhere that merely is led to."""
     kept: dict[str, tuple[float, str]] = {}
 
     def style() -> Response:
@@ -30,36 +31,39 @@ def add_style(app: Flask, services: Services) -> None:
             who = viewer(request, services)
         except NoSession:
             return Response("", mimetype="text/css")
-        return Response(_kept(kept, who) if _is_theirs(who) else "", mimetype="text/css")
+        return Response(_kept(kept, who.style_url) if is_theirs(who) else "", mimetype="text/css")
 
     app.add_url_rule("/chart/style.css", "chart.style", style)
 
 
-def _is_theirs(who: Viewer) -> bool:
-    style, base = urlsplit(who.style_url), urlsplit(who.connection.ehr_url)
-    return bool(style.hostname) and style.hostname == base.hostname and style.scheme == base.scheme
+def is_theirs(who: Viewer) -> bool:
+    """Whether a style stands on one of the origins that the settings name for the viewer's EHR.
+
+    This machine is one of them only where an EHR that is configured is on it, as in the demo.
+    """
+    style = urlsplit(who.style_url)
+    return bool(style.hostname) and f"{style.scheme}://{style.netloc}" in ancestors(who.connection)
 
 
-def _kept(kept: dict[str, tuple[float, str]], who: Viewer) -> str:
-    found = kept.get(who.style_url)
+def _kept(kept: dict[str, tuple[float, str]], url: str) -> str:
+    found = kept.get(url)
     if found and found[0] > time.monotonic():
         return found[1]
     if len(kept) >= _MOST_KEPT:
         kept.clear()
-    made = stylesheet(_read(who.style_url))
-    kept[who.style_url] = (time.monotonic() + _KEPT_SECONDS, made)
+    made = stylesheet(_read(url))
+    kept[url] = (time.monotonic() + _KEPT_SECONDS, made)
     return made
 
 
 def _read(url: str) -> object:
     """What stands there; None where it cannot be read in time, since a page is shown without a style just as well."""
     # Only where an EHR is spoken to: it brings an HTTP client with it.
-    import requests
+    from fhirplan.ehr.fetching import Unfetchable, fetch
 
+    near = urlsplit(url).hostname in LOOPBACK_HOSTS
     try:
-        with requests.get(url, timeout=_PATIENCE_SECONDS, allow_redirects=False, stream=True) as answer:
-            body = answer.raw.read(_MOST_BYTES + 1, decode_content=True) if answer.status_code == 200 else b""
-        return json.loads(body) if body and len(body) <= _MOST_BYTES else None
-    except (requests.RequestException, OSError, ValueError) as error:
-        _log.warning("style not read", reason=type(error).__qualname__)
+        return fetch(url, loopback=near, private=True, seconds=_PATIENCE_SECONDS, most=_MOST_BYTES).value
+    except Unfetchable as error:
+        _log.warning("style not read", reason=error.text)
         return None

@@ -56,10 +56,14 @@ def keys():
 
 
 @pytest.fixture(scope="session")
-def made(tmp_path_factory):
+def made(tmp_path_factory, keys):
+    """A folder with a database that has the clients in it, and the keys of whatever servers use it."""
     folder = tmp_path_factory.mktemp("made")
     database = Database.open(f"sqlite:///{folder / 'empty.db'}")
     database.migrate()
+    with database.write() as tx:
+        for client in registered(keys):
+            clients.add(tx, client)
     database.close()
     return folder
 
@@ -91,17 +95,14 @@ def start(tmp_path, made, keys):
     numbers = itertools.count()
     opened = []
 
-    def make(**given):
+    def make(database="empty.db", **given):
         path = tmp_path / f"{next(numbers)}.db"
-        shutil.copy(made / "empty.db", path)
+        shutil.copy(made / database, path)
         chosen = settings.load(
             {}, **{"database_url": f"sqlite:///{path}", "data_dir": str(made), "validation": "base", **given}
         )
         services = assembly.build(chosen)
         opened.append(services.database)
-        for client in registered(keys):
-            with services.database.write() as tx:
-                clients.add(tx, client)
         return Server(create_app(services), services, keys)
 
     yield make
@@ -141,8 +142,8 @@ def registered(keys):
 class Ehr:
     """The sandbox over a socket, with our pages registered as an app, and a second one that is not."""
 
-    def __init__(self, desk, server):
-        self.desk, self.server = desk, server
+    def __init__(self, desk, server, jwks):
+        self.desk, self.server, self.jwks, self.clock = desk, server, jwks, desk._clock
         self.url, self.iss = server.url, f"{server.url}/fhir"
 
     def launch(self, patient="pat-1", user="Practitioner/nurse", **more):
@@ -158,38 +159,47 @@ PEOPLE = [
 ]
 
 
-@pytest.fixture
-def clock():
-    class Clock:
-        ahead = 0.0
+class Clock:
+    ahead = 0.0
 
-        def __call__(self):
-            return time.time() + self.ahead
-
-    return Clock()
+    def __call__(self):
+        return time.time() + self.ahead
 
 
-@pytest.fixture
-def ehr(tmp_path, keys, clock):
+@pytest.fixture(scope="session")
+def sandbox(tmp_path_factory, keys):
+    """The EHR, started once: what tests leave behind in it is tickets that nobody uses again."""
     store = Store(None)
     for resource in PEOPLE:
         store.write("PUT", 201, resource["id"], resource)
     back = f"{BASE}/auth/callback"
-    jwks = tmp_path / "ours.json"
-    jwks.write_text(json.dumps(keys.jwks))
+    jwks = tmp_path_factory.mktemp("ehr") / "ours.json"
     desk = Desk(
         {
             "us": App("us", (back,), f"{BASE}/auth/launch"),
             "us-secret": App("us-secret", (back,), secret=SECRET),
             "us-key": App("us-key", (back,), keys=str(jwks)),
         },
-        clock=clock,
+        clock=Clock(),
     )
     server = SandboxServer("127.0.0.1", 0, create_sandbox(store, desk=desk))
     server.start()
-    yield Ehr(desk, server)
+    yield Ehr(desk, server, jwks)
     server.stop()
     store.close()
+
+
+@pytest.fixture
+def ehr(sandbox, keys):
+    sandbox.jwks.write_text(json.dumps(keys.jwks))
+    sandbox.clock.ahead = 0.0
+    return sandbox
+
+
+@pytest.fixture
+def clock(ehr):
+    """The EHR's clock."""
+    return ehr.clock
 
 
 @pytest.fixture
@@ -206,16 +216,31 @@ def launched(ehr):
     return make
 
 
+@pytest.fixture(scope="session")
+def pulled(made, sandbox):
+    """The name of a database that has the EHR's people, pulled once."""
+    shutil.copy(made / "empty.db", made / "pulled.db")
+    chosen = settings.load(
+        {},
+        database_url=f"sqlite:///{made / 'pulled.db'}",
+        data_dir=str(made),
+        validation="base",
+        ehr_url=sandbox.iss,
+        launch_client_id="us",
+    )
+    services = assembly.build(chosen)
+    sides = assembly.build_sync(chosen, services, chosen.default_connection)
+    with sides.client:
+        run_sync(sides)
+    services.database.close()
+    return "pulled.db"
+
+
 @pytest.fixture
-def clinic(start, ehr):
+def clinic(start, ehr, pulled):
     """Makes a server of ours that is connected to the EHR and has pulled its people."""
 
     def make(**given):
-        made = start(ehr_url=ehr.iss, launch_client_id="us", **given)
-        connection = made.services.settings.default_connection
-        sides = assembly.build_sync(made.services.settings, made.services, connection)
-        with sides.client:
-            run_sync(sides)
-        return made
+        return start(pulled, ehr_url=ehr.iss, launch_client_id="us", **given)
 
     return make

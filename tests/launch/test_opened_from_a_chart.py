@@ -142,7 +142,7 @@ def test_we_prove_who_we_are_as_registered(start, ehr, keys, tmp_path, given):
         shown = {**keys.ec.as_dict(private=False), "kid": load_key(path).kid}
         import json
 
-        (tmp_path / "ours.json").write_text(json.dumps({"keys": [shown]}))
+        ehr.jwks.write_text(json.dumps({"keys": [shown]}))
         given = {**given, "ehr_private_key": str(path)}
     server = start(ehr_url=ehr.iss, **given)
     client = server.client
