@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from typing import Final
 
 from flask import Flask, Response, redirect, request, url_for
 from flask.typing import ResponseReturnValue
@@ -24,6 +26,9 @@ from fhirplan.web.chart_save import save
 from fhirplan.web.chart_sight import seen, withholds
 from fhirplan.web.languages import remember
 from fhirplan.web.viewer import NoSession
+
+# Printable ASCII without a backslash, which browsers take for a slash.
+_OWN: Final = re.compile(r"/chart/[!-\[\]-~]*")
 
 
 def add_pages(app: Flask, services: Services) -> None:
@@ -114,9 +119,9 @@ def add_pages(app: Flask, services: Services) -> None:
 
 
 def _back(default: str) -> str:
-    """The page of ours that a form came from; anything else could lead a person elsewhere."""
+    """The page of ours that a form came from; anything else could lead a person elsewhere, or is no address."""
     given = request.values.get("back", "")
-    return given if given.startswith("/chart/") and "\\" not in given and "//" not in given else default
+    return given if _OWN.fullmatch(given) and "//" not in given else default
 
 
 def changes_page(shown: Opened) -> Response:
