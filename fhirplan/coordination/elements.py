@@ -52,7 +52,7 @@ def child(value: Json, *names: str) -> Json:
 
 def word(resource: Json, element: str = "status") -> str:
     """The code in a primitive element, "" when it is missing or no string."""
-    found = child(resource, element)
+    found = resource.get(element) if isinstance(resource, dict) else None
     return found if isinstance(found, str) else ""
 
 
@@ -91,7 +91,10 @@ def targets(value: Json) -> tuple[str, ...]:
 
 def target(value: Json) -> str:
     """``Type/id`` of one Reference to a resource of ours, or ""."""
-    return next(iter(targets(value)), "")
+    if not isinstance(value, dict):
+        return next(iter(targets(value)), "")
+    found = reference.parse(value.get("reference"))
+    return found.local if found is not None and not found.server else ""
 
 
 def extensions(resource: Json, url: str) -> Iterator[dict[str, Any]]:

@@ -108,8 +108,9 @@ def _mistaken(resource: Resource) -> bool:
 
 def no_cycle(case: Case) -> Findings:
     """cm-x-23. Follows each chain from the change until it ends or comes back."""
+    type_ = case.change.type
     for kind, where, following in _CHAINS:
-        if case.change.type != kind:
+        if type_ != kind:
             continue
         seen: set[str] = set()
         waiting = list(following(case.new))

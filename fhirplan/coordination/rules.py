@@ -93,7 +93,8 @@ def findings(
             continue
         case = Case.of(change, before, after, local_now, zone, holidays)
         for rule in rules:
-            found.extend(Finding(change.ref, _level(item, imported)) for item in rule(case))
+            for item in rule(case):
+                found.append(Finding(change.ref, _level(item, imported)))
     return tuple(found)
 
 

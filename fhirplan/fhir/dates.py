@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from typing import Any, Final
 
 # Before and after anything that FHIR can write (years 0001 to 9999); the ends of an open period.
@@ -42,7 +43,14 @@ class Span:
 
 def span(text: Any) -> Span | None:
     """The span of a date, dateTime or instant; None for anything that is none (``2026-02-30``, ``tomorrow``, 7)."""
-    found = _PARTIAL.fullmatch(text) if isinstance(text, str) else None
+    if not isinstance(text, str):
+        return None
+    # Both versions of a resource that is updated, and many of one plan, name the same dates.
+    return _remembered(text) if len(text) <= _SHORT else _span(text)
+
+
+def _span(text: str) -> Span | None:
+    found = _PARTIAL.fullmatch(text)
     if found is None:
         return None
     year, month, day, hour, minute, second, fraction, zone = found.groups()
@@ -58,6 +66,10 @@ def span(text: Any) -> Span | None:
     if hour is None:
         return Span(low, low + _DAY)
     return _with_time(low, hour, minute, second, fraction, zone)
+
+
+_SHORT: Final = 40
+_remembered: Final = lru_cache(maxsize=4096)(_span)
 
 
 def _midnight(year: int, month: int, day: int) -> int:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from fhirplan.errors import InvalidResource, Issue
 from fhirplan.fhir.codec import Json, Resource
-from fhirplan.fhir.reference import parse, walk
+from fhirplan.fhir.reference import literals, parse, walk
 from fhirplan.interactions.entries import place
 
 _URIS: Final = frozenset({"valueUri", "valueUrl", "valueOid", "valueUuid", "url", "instantiatesUri"})
@@ -26,7 +26,7 @@ Found = Callable[[str, str], str]
 
 
 def linked(resource: Resource, index: int, full_url: str, links: Mapping[str, str], found: Found) -> Resource:
-    """A copy of the resource of entry ``index`` in which each reference names what it points to.
+    """The resource of entry ``index``, or a copy of it, in which each reference names what it points to.
 
     ``links`` is from each fullUrl of the Bundle to type/id. Raises InvalidResource, naming the element, for a urn
     that no entry carries, since nothing could ever resolve it.
@@ -42,7 +42,12 @@ def linked(resource: Resource, index: int, full_url: str, links: Mapping[str, st
         condition = _CONDITIONAL.fullmatch(text)
         return found(condition["type"], condition["query"]) if condition else text
 
+    def stands_for_another(text: str) -> bool:
+        return text in links or "?" in text or text.startswith(_URN) or (bool(base) and f"{base}/{text}" in links)
+
     dangling: list[str] = []
+    if not _names_any(resource, links) and not any(map(stands_for_another, literals(resource))):
+        return resource
     made: Resource = _copy(resource, target, links)
     if dangling:
         raise _dangling(made, index)
@@ -79,6 +84,22 @@ def refuse_conditional(resource: Resource) -> None:
     ]
     if issues:
         raise InvalidResource(issues)
+
+
+def _names_any(value: Any, links: Mapping[str, str]) -> bool:
+    """Whether a fullUrl stands where only ``_copy`` looks for it: in an element of type uri, or in a narrative."""
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        if item.__class__ is dict:
+            for key, child in item.items():
+                if child.__class__ is dict or child.__class__ is list:
+                    waiting.append(child)
+                elif key == "div" or (key in _URIS and child in links):
+                    return True
+        elif item.__class__ is list:
+            waiting += item
+    return False
 
 
 def _copy(value: Any, target: Callable[[str], str], links: Mapping[str, str]) -> Any:

@@ -35,6 +35,7 @@ from fhirplan.interactions.parameters import refuse_parameters
 from fhirplan.interactions.patch import parsed_patch, patched_resource, patched_version
 from fhirplan.interactions.provenances import refuse_made
 from fhirplan.interactions.services import Services
+from fhirplan.interactions.sight import sight
 from fhirplan.interactions.touching import check, touched, updated
 from fhirplan.interactions.update import meant_id
 from fhirplan.interactions.values import Interaction, Reply
@@ -305,8 +306,10 @@ def _prepared(
     if not ordered or ordered[0].entry.method == "DELETE":
         return ordered, None
     changes, ahead = prepared(services, interaction, [_change(item, None) for item in ordered])
+    if ahead is not None:
+        return ordered, ahead
     made = zip(ordered, changes, strict=True)
-    return [replace(item, resource=change.resource, rows=change.rows) for item, change in made], ahead
+    return [replace(item, resource=change.resource, rows=change.rows) for item, change in made], None
 
 
 def _ordered(planned: list[Planned]) -> list[Planned]:
@@ -377,15 +380,21 @@ def _before(services: Services, tx: Transaction, item: Planned) -> Version | Non
 
 
 def _check(services: Services, tx: Transaction, item: Planned, change: Change) -> None:
+    asked = item.entry.interaction
+    if sight(services, tx, asked, "u") is None:
+        return
     try:
-        check(services, tx, replace(item.entry.interaction, id=item.id), change)
+        check(services, tx, replace(asked, id=item.id), change)
     except FhirplanError as error:
         raise at_entry(error, item.entry.index) from None
 
 
 def _expected(item: Planned, before: Version | None) -> int | None:
+    asked = item.entry.interaction
+    if not asked.if_match and not asked.if_none_match:
+        return None
     try:
-        return required(replace(item.entry.interaction, id=item.id), before)
+        return required(replace(asked, id=item.id), before)
     except FhirplanError as error:
         raise at_entry(error, item.entry.index) from None
 

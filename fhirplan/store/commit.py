@@ -341,9 +341,11 @@ class _Rows:
         self._index.move(work.connection, plan.spec, rid, old, new)
         if change.type in self._watched:
             self._noted.append({**name, "version": plan.version, "at": plan.updated})
+        resource = plan.new if plan.new is not None else plan.old
+        lane_ = lane(plan.spec, change.id, resource, work.base) if resource is not None else ""
+        patient = lane_.removeprefix("Patient/")
         if origin.push and plan.spec.sync == "both":
-            self._outbox.append(_outbox(work, plan, rid))
-        patient = _patient_of(plan, work.base)
+            self._outbox.append(_outbox(work, plan, rid, lane_))
         # An EHR may keep our List in a form of its own; to write it anew for that would go on for ever.
         told = change.type in STATE_TYPES and (change.type != "List" or origin.source == "api")
         if origin.marks and told:
@@ -381,13 +383,6 @@ class _Rows:
             tx.many(subscribers.NOTE, self._noted)
 
 
-def _patient_of(plan: _Plan, base: str) -> str:
-    """The id of the patient whose record a change concerns, "" for none."""
-    resource = plan.new if plan.new is not None else plan.old
-    found = lane(plan.spec, plan.change.id, resource, base) if resource is not None else ""
-    return found.removeprefix("Patient/")
-
-
 def _patients(plan: _Plan, patient: str, base: str) -> Iterator[str]:
     """The patients whose state a change may change: the one it concerns, and the one it concerned before."""
     if patient:
@@ -398,8 +393,7 @@ def _patients(plan: _Plan, patient: str, base: str) -> Iterator[str]:
             yield before
 
 
-def _outbox(work: _Work, plan: _Plan, rid: int) -> dict[str, Any]:
-    resource = plan.new if plan.new is not None else plan.old
+def _outbox(work: _Work, plan: _Plan, rid: int, lane_: str) -> dict[str, Any]:
     return {
         "connection": work.connection,
         "type": plan.change.type,
@@ -407,7 +401,7 @@ def _outbox(work: _Work, plan: _Plan, rid: int) -> dict[str, Any]:
         "rid": rid,
         "version": plan.version,
         "method": plan.method,
-        "lane": lane(plan.spec, plan.change.id, resource, work.base) if resource is not None else "",
+        "lane": lane_,
         "created": work.now,
         "due": work.now + work.origin.hold,
         "attempts": 0,

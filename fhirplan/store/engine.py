@@ -61,6 +61,20 @@ class Transaction:
         filled = [{**given, **row} for row in rows] if given else rows
         self._driver.cursor().executemany(sql, filled)
 
+    def many_in_order(self, stmt: Statement, rows: Sequence[Sequence[Any]]) -> None:
+        """As ``many``, for rows whose values stand in the statement's ``order``."""
+        if not rows:
+            return
+        if self.dialect == "sqlite":
+            self.changed += len(rows)
+            self._driver.executemany(stmt.positional(), rows)
+        elif stmt.many_rows is not None:
+            self.changed += len(rows)
+            columns = zip(stmt.order, zip(*rows, strict=True), strict=True)
+            self._driver.execute(stmt.many_rows, {name: list(values) for name, values in columns})
+        else:
+            self.many(stmt, [dict(zip(stmt.order, row, strict=True)) for row in rows])
+
     @contextmanager
     def together(self) -> Iterator[None]:
         """What is run inside, without a look at its results, is sent to PostgreSQL at once."""
@@ -72,6 +86,8 @@ class Transaction:
 
     def allocate(self, key: Column[Any], count: int) -> Sequence[int]:
         """So many new values of a table's own number; only inside ``write``."""
+        if not count:
+            return ()
         if self.dialect == "sqlite":
             # Nobody else can write before this transaction ends.
             found = self._driver.execute(f"SELECT max({key.name}) FROM {key.table.name}").fetchone()  # noqa: S608

@@ -52,7 +52,12 @@ class Foreseen:
         if len(since) == _MOST or any(type_ in self.listed or f"{type_}/{id_}" in self.refs for type_, id_ in since):
             return None
         made = zip(self.judged.changes, changes, strict=True)
-        return replace(self.judged, changes=tuple(replace(one, expected=given.expected) for one, given in made))
+        return replace(
+            self.judged,
+            changes=tuple(
+                one if one.expected == given.expected else replace(one, expected=given.expected) for one, given in made
+            ),
+        )
 
 
 def foresee(

@@ -12,7 +12,7 @@ from fhirplan.catalog import ResourceSpec
 from fhirplan.search.definitions import ParameterType
 from fhirplan.search.values import Extractor, Row, extractor
 from fhirplan.store import parameters, tables
-from fhirplan.store.engine import Statement, Transaction, statement
+from fhirplan.store.engine import Statement, Transaction
 from fhirplan.store.statements import insertion
 
 TABLES: Final[Mapping[ParameterType, Table]] = {
@@ -27,7 +27,8 @@ TABLES: Final[Mapping[ParameterType, Table]] = {
 
 
 def _removal(table: Table) -> Statement:
-    return statement(delete(table).where(and_(*(column == bindparam(f"old_{column.name}") for column in table.c))))
+    condition = and_(*(column == bindparam(f"old_{column.name}") for column in table.c))
+    return Statement(delete(table).where(condition), order=tuple(f"old_{column.name}" for column in table.c))
 
 
 # A rebuild and a commit may come to the same row, so it may be there already.
@@ -46,8 +47,8 @@ class Changes:
 
     def __init__(self, tx: Transaction) -> None:
         self._tx = tx
-        self._added: dict[ParameterType, list[dict[str, Any]]] = {}
-        self._removed: dict[ParameterType, list[dict[str, Any]]] = {}
+        self._added: dict[ParameterType, list[tuple[Any, ...]]] = {}
+        self._removed: dict[ParameterType, list[tuple[Any, ...]]] = {}
 
     def move(self, connection: str, spec: ResourceSpec, rid: int, old: Set[Row], new: Set[Row]) -> None:
         """What must change in the index for a resource that had the rows ``old`` and now has ``new``."""
@@ -55,54 +56,47 @@ class Changes:
         numbers = parameters.numbers(self._tx, connection, spec)
         if old == new:
             return
-        self._collect(self._added, rid, new - old, numbers, "")
-        self._collect(self._removed, rid, old - new, numbers, "old_")
+        self._collect(self._added, rid, new - old, numbers)
+        self._collect(self._removed, rid, old - new, numbers)
 
     def add(self, rid: int, rows: Iterable[Row], numbers: Mapping[str, parameters.Numbers]) -> None:
         """Rows that a resource must have under these numbers, there or not."""
-        self._collect(self._added, rid, rows, numbers, "")
+        self._collect(self._added, rid, rows, numbers)
 
     def write(self) -> None:
         """Carries it out."""
         for kind, gone in self._removed.items():
-            self._tx.many(_REMOVE[kind], gone)
+            self._tx.many_in_order(_REMOVE[kind], gone)
         for kind, rows in self._added.items():
-            self._tx.many(_ADD[kind], rows)
+            self._tx.many_in_order(_ADD[kind], rows)
 
     def _collect(
         self,
-        into: dict[ParameterType, list[dict[str, Any]]],
+        into: dict[ParameterType, list[tuple[Any, ...]]],
         rid: int,
         rows: Iterable[Row],
         numbers: Mapping[str, parameters.Numbers],
-        prefix: str,
     ) -> None:
+        """Each row as the values of its table's columns in their order: pid, what the value has, rid."""
         for code, kind, value in rows:
-            columns = _COLUMNS[kind](self._tx, value)
+            stored = _STORED.get(kind)
+            columns = stored(self._tx, value) if stored is not None else value
+            listed = into.setdefault(kind, [])
             for pid in numbers[code].written:
-                row = {"pid": pid, "rid": rid, **columns}
-                into.setdefault(kind, []).append({prefix + k: v for k, v in row.items()} if prefix else row)
+                listed.append((pid, *columns, rid))
 
 
-def _token(tx: Transaction, value: tuple[Any, ...]) -> dict[str, Any]:
-    return {"code": value[0], "sid": parameters.system(tx, value[1])}
+def _token(tx: Transaction, value: tuple[Any, ...]) -> tuple[Any, ...]:
+    return value[0], parameters.system(tx, value[1])
 
 
-def _quantity(tx: Transaction, value: tuple[Any, ...]) -> dict[str, Any]:
+def _quantity(tx: Transaction, value: tuple[Any, ...]) -> tuple[Any, ...]:
     low, high, system, code, unit = value
-    return {"low": low, "high": high, "sid": parameters.system(tx, system), "code": code, "unit": unit}
+    return low, high, parameters.system(tx, system), code, unit
 
 
-def _named(*names: str) -> Callable[[Transaction, tuple[Any, ...]], dict[str, Any]]:
-    return lambda _tx, value: dict(zip(names, value, strict=True))
-
-
-_COLUMNS: Final[Mapping[ParameterType, Callable[[Transaction, tuple[Any, ...]], dict[str, Any]]]] = {
+# The kinds whose columns are not just the parts of their value.
+_STORED: Final[Mapping[ParameterType, Callable[[Transaction, tuple[Any, ...]], tuple[Any, ...]]]] = {
     "token": _token,
-    "reference": _named("target_type", "target_id"),
-    "uri": _named("value"),
-    "date": _named("low", "high", "period"),
-    "string": _named("value"),
-    "number": _named("low", "high"),
     "quantity": _quantity,
 }

@@ -6,6 +6,7 @@ serves two databases with, cost nothing when compiled once.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final, Literal
@@ -30,13 +31,20 @@ class Statement:
 
     ``on_postgresql`` is given where Core has a construct of its own for each of the two. ``many_rows`` is the SQL by
     which PostgreSQL inserts any number of rows at once: each name is bound to the list of a column's values.
+    ``order`` has the names of values as they stand in a row that comes without names.
     """
 
-    __slots__ = ("_compiled", "_core", "many_rows")
+    __slots__ = ("_compiled", "_core", "_positional", "many_rows", "order")
 
     def __init__(
-        self, core: ClauseElement, on_postgresql: ClauseElement | None = None, many_rows: str | None = None
+        self,
+        core: ClauseElement,
+        on_postgresql: ClauseElement | None = None,
+        many_rows: str | None = None,
+        order: tuple[str, ...] = (),
     ) -> None:
+        self.order: Final = order
+        self._positional = ""
         self._core: Final = {"sqlite": core, "postgresql": core if on_postgresql is None else on_postgresql}
         self.many_rows: Final = many_rows
         self._compiled: dict[str, tuple[str, Mapping[str, Any]]] = {}
@@ -51,6 +59,17 @@ class Statement:
             self._compiled[dialect] = found
         return found
 
+    def positional(self) -> str:
+        """The SQL for SQLite, with the values by their place in ``order``."""
+        if not self._positional:
+            places = {name: f"?{place}" for place, name in enumerate(self.order, 1)}
+            sql, _ = self.sql("sqlite")
+            self._positional = _BOUND.sub(lambda found: places[found[1]], sql)
+        return self._positional
+
+
+_BOUND: Final = re.compile(r":(\w+)")
+
 
 def statement(core: ClauseElement) -> Statement:
     """Wraps a Core statement, once, at module level; it is compiled when first run."""
@@ -62,12 +81,14 @@ def insertion(table: Table, *, without: tuple[str, ...] = (), or_ignore: bool = 
     columns = [column for column in table.columns if column.name not in without]
     values = {column.name: None for column in columns}
     many = _many_rows(table, columns, or_ignore=or_ignore)
+    order = tuple(column.name for column in columns)
     if not or_ignore:
-        return Statement(insert(table).values(values), many_rows=many)
+        return Statement(insert(table).values(values), many_rows=many, order=order)
     return Statement(
         sqlite.insert(table).values(values).on_conflict_do_nothing(),
         postgresql.insert(table).values(values).on_conflict_do_nothing(),
         many,
+        order,
     )
 
 

@@ -87,6 +87,9 @@ class Definitions:
         if load is None:
             return None
         key = (kind, url, wanted)
+        known = self._read.get(key)
+        if known is not None:
+            return known
         with self._lock:
             if key not in self._read:
                 self._read[key] = codec.loads(load())

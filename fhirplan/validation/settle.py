@@ -23,6 +23,8 @@ def settled(found: list[Issue], governed: Sequence[Place] = ()) -> tuple[Issue, 
     if governed:
         places = {expression(place) for place in governed}
         found = [one for one in found if not _only_recommended(one) or one.expression not in places]
+    if len(found) < 2:
+        return tuple(found)
     chosen = _of_the_same(found)
     return tuple(sorted(chosen, key=_order)) if len(chosen) > 1 else chosen
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import traceback
-from typing import Final
+from collections.abc import Callable
+from typing import Any, Final
 
 from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
@@ -39,7 +40,7 @@ _GROUPS: Final = ("auth", "chart", "cds-services", "launch", "static")
 
 def create_app(services: Services) -> Flask:
     """The application over these services; nothing is opened before the first request."""
-    app = Flask("fhirplan.web")
+    app = _App("fhirplan.web")
     app.config["MAX_CONTENT_LENGTH"] = services.settings.max_body_bytes
     app.config["REQUEST_SECONDS"] = services.settings.request_seconds
     # Else an address with two slashes would be sent elsewhere instead of being told that it is wrong.
@@ -88,6 +89,14 @@ def create_app(services: Services) -> Flask:
 
     app.wsgi_app = traffic.around(app.wsgi_app)  # type: ignore[assignment,method-assign] # as Flask's documentation has it
     return app
+
+
+class _App(Flask):
+    """Flask without asynchronous views, of which there are none: it looks at each function of each request for that."""
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """The function as it is."""
+        return func
 
 
 def _add_last_net(app: Flask, services: Services, *, open_: bool) -> None:

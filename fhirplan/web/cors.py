@@ -32,8 +32,9 @@ def add_cors(app: Flask, authority: Authority) -> None:
 
     @app.before_request
     def preflight() -> Response | None:
-        wanted = "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in request.environ
-        if request.method != "OPTIONS" or not wanted or not _is_api(request.path):
+        if "HTTP_ACCESS_CONTROL_REQUEST_METHOD" not in request.environ:
+            return None
+        if request.method != "OPTIONS" or not _is_api(request.path):
             return None
         made = Response(status=204)
         if request.headers.get("Origin", "") in known():
