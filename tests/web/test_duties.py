@@ -74,7 +74,10 @@ def test_rehabilitation_is_arranged_by_a_task(ward):
 
 
 def test_hospice_is_arranged_by_a_task(ward):
-    arranged(ward, "b06", "hospice")
+    # The task of the move home is a change of setting: its page moves it on, and leads to what it is.
+    api = ward("b06")
+    assert "/tasks/b06-t-trans/stage" in page(api, "b06", "/transition?plan=b06-cp")
+    assert "Hospital to home hospice" in page(api, "b06", "/tasks/b06-t-trans")
 
 
 def test_equipment_is_arranged_by_a_task(ward):
