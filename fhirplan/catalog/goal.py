@@ -19,7 +19,14 @@ GOAL: Final = ResourceSpec(
             "The achievement status",
             R4 + "Goal-achievement-status",
         ),
-        SearchParameter("category", "token", "Goal.category", (), "E.g", R4 + "Goal-category"),
+        SearchParameter(
+            "category",
+            "token",
+            "Goal.category",
+            (),
+            "Treatment, dietary, behavioral and the like",
+            R4 + "Goal-category",
+        ),
         SearchParameter(
             "description",
             "token",

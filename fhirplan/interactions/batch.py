@@ -64,7 +64,7 @@ def answer(reply: Reply, asked: Interaction, method: str) -> Answer:
         reply.location if writes and method != "DELETE" else "",
         reply.etag,
         instant(reply.updated) if reply.updated else "",
-        b"" if refused else reply.body,
+        b"" if refused or method == "HEAD" else reply.body,
         reply.body if refused else told,
         f"{asked.base}/{reply.type}/{reply.id}" if reply.id else "",
     )

@@ -11,7 +11,7 @@ from fhirplan.fhir.codec import Resource
 from fhirplan.fhir.dates import span
 from fhirplan.interactions.address import address
 from fhirplan.interactions.services import Services
-from fhirplan.interactions.values import Interaction
+from fhirplan.interactions.values import Interaction, Kind
 
 METHODS: Final = ("DELETE", "POST", "PUT", "PATCH", "GET", "HEAD")
 """In the order in which a server works through them (R4 section 3.2.0.11.2)."""
@@ -105,7 +105,7 @@ def _entry(asked: Interaction, index: int, item: Any) -> Entry:
             id=where.id,
             version=where.version,
             parameters=tuple(pair for pair in parse_qsl(query, keep_blank_values=True) if pair[0] not in _FORM),
-            body=_resource(item, method, index),
+            body=_resource(item, method, where.kind, index),
             prefer="representation" if asked.prefer == "representation" else "minimal",
             if_match=_text(request, "ifMatch", index),
             if_none_match=_text(request, "ifNoneMatch", index),
@@ -134,10 +134,13 @@ def _moment(request: dict[str, Any], index: int) -> int:
     return found.low if found else 0
 
 
-def _resource(item: dict[str, Any], method: str, index: int) -> Resource:
+def _resource(item: dict[str, Any], method: str, kind: Kind, index: int) -> Resource | bytes:
+    """What an entry brings; b"" where it brings nothing, as a search by POST does."""
     resource = item.get("resource")
     if method not in ("POST", "PUT", "PATCH"):
         return {}
+    if resource is None and kind not in ("create", "update", "patch"):
+        return b""
     if not isinstance(resource, dict) or not isinstance(resource.get("resourceType"), str):
         raise MalformedRequest(
             f"Entry {index} has a {method} without a resource that says its resourceType.",

@@ -32,7 +32,7 @@ DEEPEST: Final = 20
 # What each type of parameter is compared by, besides ``pr`` (present: true or false).
 OPERATORS: Final[Mapping[str, tuple[str, ...]]] = {
     "token": ("eq", "ne"),
-    "reference": ("eq", "ne"),
+    "reference": ("eq", "ne", "re"),
     "uri": ("eq", "ne"),
     "string": ("eq", "ne", "co", "sw", "ew"),
     "date": ("eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap"),

@@ -221,7 +221,7 @@ def _query(
         tuple(conditions),
         sort,
         0 if only_count else results.count(given, limits),
-        results.total(given) or ("accurate" if only_count else ""),
+        results.total(given) or ("accurate" if only_count or given.get("_count") == "0" else ""),
         _after(given, digest, sort),
         digest,
         tuple(kept),

@@ -95,7 +95,7 @@ def test_a_page_holds_what_was_asked_for_and_the_total_is_counted_on_request(sto
     assert (len(first.versions), first.total) == (4, None)
     assert (len(counted.versions), counted.total) == (4, 10)
     assert (only.versions, only.total, only.next_cursor) == ([], 10, None)
-    assert (none.versions, none.next_cursor) == ([], None)
+    assert (none.versions, none.total, none.next_cursor) == ([], 10, None)
 
 
 def test_a_value_with_sql_in_it_finds_nothing_and_harms_nothing(stored, database, count):

@@ -213,12 +213,17 @@ def test_each_entry_of_a_batch_stands_alone(api, patient, goal):
         _entry("GET", "metadata"),
         "nonsense",
         _entry("GET", "openapi.json"),
+        _entry("POST", "Patient/_search?_id=p1"),
+        _entry("POST", "Goal"),
+        _entry("HEAD", "Patient/p1"),
     )
     assert answer.status_code == 200
     bundle = answer.get_json(force=True)
     assert bundle["type"] == "batch-response"
     statuses = [entry["response"]["status"][:3] for entry in bundle["entry"]]
-    assert statuses == ["200", "201", "422", "422", "200", "400", "404"]
+    assert statuses == ["200", "201", "422", "422", "200", "400", "404", "200", "400", "200"]
+    assert bundle["entry"][7]["resource"]["type"] == "searchset"
+    assert "resource" not in bundle["entry"][9]
     assert bundle["entry"][4]["resource"]["resourceType"] == "CapabilityStatement"
     assert bundle["entry"][0]["resource"]["id"] == "p1"
     outcome = bundle["entry"][2]["response"]["outcome"]
