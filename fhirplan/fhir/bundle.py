@@ -59,7 +59,7 @@ def searchset(
     """
     prefix = b'{"fullUrl":' + dumps(f"{base}/")[:-1]
     entries = [
-        b"%b%b/%b%b%b%b" % (prefix, type_.encode(), id_.encode(), b'","resource":', body, mode)
+        b"%b%b%b%b" % (prefix, f'{type_}/{id_}","resource":'.encode(), body, mode)
         for listed, mode in ((found, _MATCH), (included, _INCLUDE))
         for type_, id_, body in listed
     ]

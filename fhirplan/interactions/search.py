@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Final
 from urllib.parse import quote
 
@@ -216,4 +217,9 @@ def _bodies(versions: Iterable[Version], shown: Shown, *, included: bool) -> Ite
 
 
 def _link(own: str, pairs: Parameters) -> str:
-    return f"{own}?{'&'.join(f'{quote(name, _PLAIN)}={quote(text, _PLAIN)}' for name, text in pairs)}" if pairs else own
+    return f"{own}?{'&'.join([f'{_quoted(name)}={_quoted(text)}' for name, text in pairs])}" if pairs else own
+
+
+@lru_cache(maxsize=4096)
+def _quoted(text: str) -> str:
+    return quote(text, _PLAIN)

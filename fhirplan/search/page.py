@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
@@ -43,12 +42,7 @@ def kind_of(parameter: SearchParameter) -> type | tuple[type, ...]:
 
 def digest(type: str, pairs: Iterable[tuple[str, str]]) -> str:
     """What a search is, in short: the same for the same type and parameters in the same order."""
-    made = hashlib.blake2b(type.encode("utf-8", "surrogatepass"), digest_size=16)
-    for pair in pairs:
-        for text in pair:
-            data = text.encode("utf-8", "surrogatepass")
-            made.update(struct.pack(">I", len(data)) + data)
-    return made.hexdigest()
+    return hashlib.blake2b(ascii((type, *pairs)).encode(), digest_size=16).hexdigest()
 
 
 def write(position: Position, search: str) -> str:

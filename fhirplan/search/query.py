@@ -12,7 +12,7 @@ from typing import Final
 
 from fhirplan.errors import InvalidSearch, TooCostly
 from fhirplan.search import filters, page, results
-from fhirplan.search.conditions import DEFAULTS, Codes, Context, Limits, UnknownParameter, criterion
+from fhirplan.search.conditions import DEFAULTS, Codes, Context, Limits, UnknownParameter, criterion, known_of
 from fhirplan.search.criteria import (
     KINDS,
     Condition,
@@ -179,7 +179,10 @@ def _parsed(
     *,
     lenient: bool,
 ) -> Query:
-    known = {item.code: item for item in parameters}
+    declared = context.types.get(type)
+    # That of a declared type is made once.
+    same = declared is not None and declared.parameters == parameters
+    known = known_of(context, type) if same else {item.code: item for item in parameters}
     read = _Read(context, types, type, known)
     kept: list[tuple[str, str]] = []
     ignored: list[InvalidSearch] = []

@@ -166,8 +166,8 @@ def include(context: Context, types: Sequence[str], name: str, text: str) -> Inc
     known = known_of(context, source)
     if not known:
         raise UnknownParameter(f"{word} cannot begin at {shown(source)}: it is not served here.", expression=word)
-    codes = [item.code for item in known.values() if item.type == "reference"]
-    if code != "*" and code not in codes:
+    if code != "*" and (code not in known or known[code].type != "reference"):
+        codes = [item.code for item in known.values() if item.type == "reference"]
         raise UnknownParameter(
             f"{word}={shown(text)}: {source} has no reference parameter {shown(code)}. It has: "
             f"{', '.join(sorted(codes)) or 'none'}.",

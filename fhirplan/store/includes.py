@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
+from operator import itemgetter
 from types import MappingProxyType
 from typing import Any, Final
 
-from sqlalchemy import Select, bindparam, select
+from sqlalchemy import Select, bindparam, select, text
 
-from fhirplan.catalog import ResourceSpec
+from fhirplan.catalog import CATALOG, ResourceSpec
 from fhirplan.search.criteria import Criterion
 from fhirplan.search.restrict import NONE
 from fhirplan.search.results import Include
@@ -25,6 +26,9 @@ from fhirplan.store.writes import PROVENANCE
 # One statement asks for so many resources.
 _AT_ONCE: Final = 256
 _Pids = tuple[int, ...]
+# Which parameters the includes of searches follow, by what they are: few are ever written.
+_MEMORY: Final = "followed"
+_MOST_KNOWN: Final = 1024
 
 
 def included(
@@ -127,11 +131,25 @@ class _Adding:
         if target:
             params["target"] = target
         stmt = _whole_targets_statement(len(listed), len(made), bool(target))
-        return [Version(*row) for row in self._tx.all(stmt, **params, **_named("p", made), **_named("r", listed))]
+        found = self._tx.all(stmt, **params, **_named("p", made), **_named("r", listed))
+        found.sort(key=itemgetter(0))
+        return [Version(*row) for row in found]
 
     def _forward(self, resources: Sequence[Version], includes: Sequence[Include]) -> list[tuple[_Pids, str]]:
         """The parameters to follow, those without a particular target together."""
-        types = {item.type for item in resources}
+        types = frozenset(item.type for item in resources)
+        known: dict[Any, list[tuple[_Pids, str]]] = self._tx.database.memory.setdefault(_MEMORY, {})
+        number = parameters.generation_of(self._tx)
+        if number < 0 or self._catalog is not CATALOG:
+            return self._followed(types, includes)
+        key = (self._connection, number, types, *includes)
+        if key not in known:
+            if len(known) >= _MOST_KNOWN:
+                known.clear()
+            known[key] = self._followed(types, includes)
+        return known[key]
+
+    def _followed(self, types: frozenset[str], includes: Iterable[Include]) -> list[tuple[_Pids, str]]:
         by_target: dict[str, set[int]] = {}
         for include in includes:
             if not include.reverse:
@@ -241,7 +259,20 @@ def _whole_targets_statement(rids: int, pids: int, targeted: bool) -> Statement:
     named = _targets_query(rids, pids, targeted).distinct().subquery("named")
     joined = named.join(resource, resource.c.rid == named.c.rid).join(version, version.c.vid == resource.c.vid)
     query = select(*versions.COLUMNS).select_from(joined)
-    return statement(query.order_by(resource.c.rid).limit(bindparam("limit")))
+    return Statement(text(_on_sqlite(rids, pids, targeted)), query.order_by(resource.c.rid).limit(bindparam("limit")))
+
+
+def _on_sqlite(rids: int, pids: int, targeted: bool) -> str:
+    """The same for SQLite, which takes the tables of a CROSS JOIN in the order they are named in."""
+    columns = ", ".join(f"{column.table.name}.{column.name}" for column in versions.COLUMNS)
+    among = [", ".join(f":{prefix}{place}" for place in range(count)) for prefix, count in (("r", rids), ("p", pids))]
+    only = " AND target_type = :target" if targeted else ""
+    return (
+        f"SELECT {columns} FROM (SELECT DISTINCT target_type, target_id FROM index_reference "  # noqa: S608 - no values
+        f"WHERE rid IN ({among[0]}) AND pid IN ({among[1]}){only}) AS link CROSS JOIN resource CROSS JOIN version "
+        "WHERE resource.connection = :connection AND resource.type = link.target_type "
+        "AND resource.id = link.target_id AND resource.deleted = 0 AND version.vid = resource.vid LIMIT :limit"
+    )
 
 
 def _targets_query(rids: int, pids: int, targeted: bool) -> Select[tuple[int]]:

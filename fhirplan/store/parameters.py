@@ -82,6 +82,14 @@ def generation(tx: Transaction) -> int:
     return int(row[0]) if row is not None else 0
 
 
+def generation_of(tx: Transaction) -> int:
+    """As ``generation``, read once in a transaction; what depends on the numbers holds as long as it stays the same.
+
+    It is -1 in a transaction that has changed them itself, where nothing may be remembered.
+    """
+    return -1 if _CHANGED in tx.notes else _known(tx).generation
+
+
 def changed(tx: Transaction) -> None:
     """Tells all processes that ``search_param`` has changed."""
     tx.run(_FIRST_GENERATION, name=_GENERATION, value="0")

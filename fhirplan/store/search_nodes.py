@@ -150,7 +150,7 @@ class Compiler:
         """The values by how they are compared; none where no value can match."""
         groups: dict[tuple[str, Any], list[dict[str, Any]]] = {}
         for value in condition.values:
-            form = _form(self._tx, value)
+            form = form_of(self._tx, value)
             if form is not None:
                 name, shared, columns = form
                 listed = groups.setdefault((name, shared), [])
@@ -218,7 +218,7 @@ def _not(part: Node) -> Node:
     return part.part if isinstance(part, shapes.Not) else shapes.Not(part)
 
 
-def _form(tx: Transaction, value: Value) -> tuple[str, Any, dict[str, Any]] | None:
+def form_of(tx: Transaction, value: Value) -> tuple[str, Any, dict[str, Any]] | None:
     """How a value is compared: the form's name, what all values of its group share, and its bound columns.
 
     None for a value that no row can have.

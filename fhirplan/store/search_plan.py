@@ -123,7 +123,7 @@ def _driver(
             return number
     by_time = [key.kind for key in keys] == ["updated"]
     for number, node in enumerate(nodes):
-        is_range = isinstance(node, Probe) and node.kind not in ("updated", "id") and not _is_equality(node)
+        is_range = isinstance(node, Probe) and node.kind not in ("updated", "id") and not is_equality(node)
         if isinstance(node, Probe) and is_range and not by_time and _has_few(tx, node, params, FEW):
             return number
     return "type"
@@ -135,7 +135,8 @@ def _has_few(tx: Transaction, node: Probe, params: Mapping[str, Any], few: int) 
     return row is not None and row[0] < few
 
 
-def _is_equality(probe: Probe) -> bool:
+def is_equality(probe: Probe) -> bool:
+    """Whether it asks for whole values, which an index keeps together."""
     return probe.kind in ("token", "reference", "uri") and all(group.form != "below" for group in probe.groups)
 
 
@@ -145,7 +146,7 @@ def _rank(node: Node, codes: Mapping[int, SearchParameter]) -> int | None:
         ranks = [_rank(part, codes) for part in node.parts]
         known = [rank for rank in ranks if rank is not None]
         return max(known) if known and len(known) == len(ranks) else None
-    if not isinstance(node, Probe) or not _is_equality(node) or node.slot not in codes:
+    if not isinstance(node, Probe) or not is_equality(node) or node.slot not in codes:
         return None
     parameter = codes[node.slot]
     many = 10 if sum(group.size for group in node.groups) > max(_MANY_VALUES, FEW_ENDS) else 0
@@ -191,7 +192,7 @@ def _by_value(plan: Plan, driver: int, shape: Shape, params: dict[str, Any]) -> 
         return [(shape, params)]
     made: list[tuple[Shape, dict[str, Any]]] = []
     for probe in node.parts if isinstance(node, shapes.Any) else (node,):
-        if not isinstance(probe, Probe) or not _is_equality(probe):
+        if not isinstance(probe, Probe) or not is_equality(probe):
             return [(shape, params)]
         for form, listed in plan.asked[probe.slot]:
             for columns in {tuple(sorted(item.items())): item for item in listed}.values():

@@ -20,6 +20,7 @@ from fhirplan.store.engine import Row, Statement, Transaction, statement
 from fhirplan.store.includes import included
 from fhirplan.store.search_nodes import filled, spec_of
 from fhirplan.store.search_plan import Plan, branches, plan
+from fhirplan.store.search_prepared import prepared
 from fhirplan.store.search_shapes import Probe, Shape
 from fhirplan.store.search_statements import search_statement
 from fhirplan.store.versions import Version
@@ -92,11 +93,30 @@ def search_types(
     query = queries[0]
     for item in queries:
         spec_of(catalog, item.type)
+    if len(queries) == 1 and query.count and not query.total:
+        ready = prepared(tx, connection, query, catalog)
+        if ready is not None:
+            stmt, params = ready
+            return _found(tx, connection, query, _rows_of(tx, stmt, params), None, catalog, allowed)
     plans = [made for item in queries if (made := plan(tx, connection, item, catalog)) is not None]
     total = sum(_total(tx, made) for made in plans) if query.total else None
     if query.count == 0 or not plans:
         return Found([], None, total)
-    places = _merged([place for made in plans for place in _page(tx, made)], query)
+    places = [place for made in plans for place in _page(tx, made)]
+    return _found(tx, connection, query, places, total, catalog, allowed)
+
+
+def _found(
+    tx: Transaction,
+    connection: str,
+    query: Query,
+    places: list[_Place],
+    total: int | None,
+    catalog: Mapping[str, ResourceSpec],
+    allowed: Eyes | None,
+) -> Found:
+    """The page that these matches make, the first of it and one more where there are so many."""
+    places = _merged(places, query)
     more = len(places) > query.count
     places = places[: query.count]
     cursor = page.write(page.Position(places[-1].rid, places[-1].keys), query.digest) if more else None
@@ -131,9 +151,12 @@ def _page(tx: Transaction, plan: Plan) -> list[_Place]:
     if len(found) > 1:
         return _positions(tx, plan)
     [(shape, params)] = found
+    return _rows_of(tx, search_statement(shape), params)
+
+
+def _rows_of(tx: Transaction, stmt: Statement, params: dict[str, Any]) -> list[_Place]:
     width = len(versions.COLUMNS)
-    rows = tx.all(search_statement(shape), **params)
-    return _merged([_Place(row[0], row[width:], Version(*row[:width])) for row in rows], plan.query)
+    return [_Place(row[0], row[width:], Version(*row[:width])) for row in tx.all(stmt, **params)]
 
 
 def _positions(tx: Transaction, plan: Plan) -> list[_Place]:

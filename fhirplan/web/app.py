@@ -21,12 +21,13 @@ from fhirplan.web.cds import add_cds
 from fhirplan.web.chart import add_chart
 from fhirplan.web.chart_apps import add_other_apps
 from fhirplan.web.cors import add_cors
-from fhirplan.web.fhir_api import add_fhir_api, base_urls
+from fhirplan.web.direct import FAILED, Direct
+from fhirplan.web.fhir_api import FhirApi, add_fhir_api, base_urls
 from fhirplan.web.headers import policy, require_loopback, secured
 from fhirplan.web.health import add_health
 from fhirplan.web.launch import add_launch
 from fhirplan.web.metrics import add_metrics
-from fhirplan.web.rates import add_rates
+from fhirplan.web.rates import add_rates, limiter
 from fhirplan.web.requests import known_id
 from fhirplan.web.responses import FhirResponse, fhir_response
 from fhirplan.web.sessions import add_sessions
@@ -46,7 +47,8 @@ def create_app(services: Services) -> Flask:
     # Else an address with two slashes would be sent elsewhere instead of being told that it is wrong.
     app.url_map.merge_slashes = False
     open_ = services.settings.auth == "open"
-    add_fhir_api(app, services)
+    api = FhirApi(services)
+    add_fhir_api(app, api)
     if any(item.ehr_url for item in services.settings.all_connections):
         # Only where an EHR is spoken to: it brings an HTTP client with it.
         from fhirplan.web.conflicts import add_conflicts
@@ -60,7 +62,8 @@ def create_app(services: Services) -> Flask:
     add_launch(app, authority)
     add_apps(app, authority)
     add_sessions(app, authority)
-    add_rates(app, services)
+    within = limiter(services)
+    add_rates(app, within)
     add_cors(app, authority)
     add_health(app, services)
     traffic = Traffic(_PATHS, _GROUPS)
@@ -71,11 +74,17 @@ def create_app(services: Services) -> Flask:
     if open_:
         _log.warning("auth is open: everybody on this machine may read and change everything")
 
-    @app.before_request
-    def begin() -> None:
-        bind_request(known_id(request.environ, services))
+    def begin(environ: dict[str, Any]) -> None:
+        bind_request(known_id(environ, services))
         if open_:
-            require_loopback(request.environ)
+            require_loopback(environ)
+
+    @app.before_request
+    def begun() -> None:
+        failed = request.environ.get(FAILED)
+        if failed is not None:
+            raise failed
+        begin(request.environ)
 
     @app.after_request
     def protect(response: Response) -> Response:
@@ -87,7 +96,9 @@ def create_app(services: Services) -> Flask:
             response.headers["Content-Security-Policy"] = policy(framing, leading)
         return secured(response, open_=open_)
 
-    app.wsgi_app = traffic.around(app.wsgi_app)  # type: ignore[assignment,method-assign] # as Flask's documentation has it
+    guards = (begin,) if within is None else (within, begin)
+    direct = Direct(app.wsgi_app, api, guards)
+    app.wsgi_app = traffic.around(direct)  # type: ignore[assignment,method-assign] # as Flask's documentation has it
     return app
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Final
 
 from flask import Flask, Response, request
 
@@ -13,43 +15,65 @@ from fhirplan.interactions.services import Services, fhir_base
 from fhirplan.interactions.values import Reply
 from fhirplan.settings import DEFAULT_CONNECTION
 from fhirplan.telemetry import log
+from fhirplan.web.bodies import body_of
 from fhirplan.web.formats import Form
 from fhirplan.web.requests import form_for_refusal, interaction, known_id
-from fhirplan.web.responses import fhir_response
+from fhirplan.web.responses import FhirResponse, Rendered, rendered
 
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _log: Final = log("web")
 
 
-def add_fhir_api(app: Flask, services: Services) -> None:
-    """Serves the FHIR API at /fhir and at /{connection}/fhir."""
-    bases = base_urls(services)
-    open_ = services.settings.auth == "open"
-    names = frozenset(services.settings.connections)
+class FhirApi:
+    """The FHIR base of each connection, without any framework: a WSGI environ in, what is to be answered out."""
 
-    def fhir(rest: str = "", connection: str = DEFAULT_CONNECTION) -> Response:
-        environ = request.environ
-        asked_by = known_id(environ, services)
-        base, kind = bases.get(connection, ""), ""
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._bases = base_urls(services)
+        self._open = services.settings.auth == "open"
+        self._names = frozenset(services.settings.connections)
+
+    def answer(
+        self, environ: dict[str, Any], rest: str, connection: str, body_of: Callable[[], bytes] = bytes
+    ) -> Rendered:
+        """Status, headers and body for a request to ``rest`` below a base; Misconfigured and bugs are raised."""
+        method = environ["REQUEST_METHOD"]
+        asked_by = known_id(environ, self._services)
+        base, kind = self._bases.get(connection, ""), ""
         form: Form | None = None
         try:
-            if connection != DEFAULT_CONNECTION and connection not in names:
+            if connection != DEFAULT_CONNECTION and connection not in self._names:
                 raise _no_connection(connection)
             asked, form = interaction(
-                request, rest, services, connection=connection, base=base, open_=open_, request_id=asked_by
+                environ,
+                rest,
+                self._services,
+                connection=connection,
+                base=base,
+                open_=self._open,
+                request_id=asked_by,
+                body_of=body_of,
             )
             kind = asked.kind
-            reply = perform(services, asked)
+            reply = perform(self._services, asked)
         except Misconfigured:
             raise
         except FhirplanError as error:
             reply = refusal(error)
-        if reply.status >= 400 or environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
-            _say(environ["REQUEST_METHOD"], kind, reply)
+        if reply.status >= 400 or method not in ("GET", "HEAD"):
+            _say(method, kind, reply)
         if form is None:
             form = form_for_refusal(environ)
-        reading = environ["REQUEST_METHOD"] in ("GET", "HEAD") or kind in READS
-        return fhir_response(reply, base=base, request_id=asked_by, open_=open_, form=form, reading=reading)
+        reading = method in ("GET", "HEAD") or kind in READS
+        return rendered(reply, base=base, request_id=asked_by, open_=self._open, form=form, reading=reading)
+
+
+def add_fhir_api(app: Flask, api: FhirApi) -> None:
+    """Serves the FHIR API at /fhir and at /{connection}/fhir."""
+
+    def fhir(rest: str = "", connection: str = DEFAULT_CONNECTION) -> Response:
+        status, headers, body = api.answer(request.environ, rest, connection, partial(body_of, request))
+        return FhirResponse([body] if body else None, status, headers)
 
     for rule in ("/fhir", "/fhir/<path:rest>", "/<connection>/fhir", "/<connection>/fhir/<path:rest>"):
         app.add_url_rule(

@@ -18,6 +18,8 @@ from fhirplan.interactions.outcomes import TooManyRequests
 from fhirplan.interactions.services import Services
 from fhirplan.settings import DEFAULT_CONNECTION
 
+Limit = Callable[..., None]
+"""Called with a WSGI environ and the name of the connection that it asks for, the default one without."""
 _MOST_CALLERS: Final = 50_000
 _FREE: Final = ("/healthz", "/readyz", "/static/")
 
@@ -49,25 +51,36 @@ class Rates:
             return 0.0
 
 
-def add_rates(app: Flask, services: Services) -> None:
-    """Refuses what is too much with 429 and Retry-After; not on an open server, which answers its own machine only."""
+def limiter(services: Services) -> Limit | None:
+    """What holds the caller of a request (a WSGI environ) to the limit, by TooManyRequests with when to go on.
+
+    None on an open server, which answers its own machine only, and where there is no limit.
+    """
     settings = services.settings
     if settings.auth == "open" or not settings.rate_limit:
-        return
+        return None
     rates = Rates(settings.rate_limit)
 
-    @app.before_request
-    def within() -> None:
-        if request.path.startswith(_FREE):
+    def within(environ: dict[str, Any], connection: str = DEFAULT_CONNECTION) -> None:
+        if environ.get("PATH_INFO", "").startswith(_FREE):
             return
-        wait = rates.spend(_caller(services))
+        wait = rates.spend(_caller(services, environ, connection))
         if wait:
             text = f"More than {settings.rate_limit} requests in a minute. Wait as Retry-After says, then go on."
             raise TooManyRequests(text, retry_after=wait)
 
+    return within
 
-def _caller(services: Services) -> tuple[str, str]:
-    authorization = request.environ.get("HTTP_AUTHORIZATION", "")
-    connection = (request.view_args or {}).get("connection", DEFAULT_CONNECTION)
+
+def add_rates(app: Flask, within: Limit | None) -> None:
+    """Refuses what is too much with 429 and Retry-After."""
+    if within is not None:
+        app.before_request(
+            lambda: within(request.environ, (request.view_args or {}).get("connection", DEFAULT_CONNECTION))
+        )
+
+
+def _caller(services: Services, environ: dict[str, Any], connection: str) -> tuple[str, str]:
+    authorization = environ.get("HTTP_AUTHORIZATION", "")
     client = recognised_client(services, authorization, connection) if authorization else ""
-    return ("client", client) if client else ("address", request.environ.get("REMOTE_ADDR", ""))
+    return ("client", client) if client else ("address", environ.get("REMOTE_ADDR", ""))

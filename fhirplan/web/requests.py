@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
-from flask import Request
 from werkzeug.http import parse_date
 
 from fhirplan.access.decide import ANYBODY, Actor
@@ -18,7 +18,7 @@ from fhirplan.interactions.operations import OPERATIONS
 from fhirplan.interactions.outcomes import UnsupportedMediaType
 from fhirplan.interactions.services import Services
 from fhirplan.interactions.values import Interaction, Parameters, Prefer
-from fhirplan.web.bodies import as_json, body_of
+from fhirplan.web.bodies import as_json
 from fhirplan.web.formats import PLAIN, Form, takes_gzip, wanted
 
 FORM: Final = "application/x-www-form-urlencoded"
@@ -42,22 +42,31 @@ def known_id(environ: dict[str, Any], services: Services) -> str:
 
 
 def interaction(
-    request: Request, rest: str, services: Services, *, connection: str, base: str, open_: bool, request_id: str
+    environ: dict[str, Any],
+    rest: str,
+    services: Services,
+    *,
+    connection: str,
+    base: str,
+    open_: bool,
+    request_id: str,
+    body_of: Callable[[], bytes] = bytes,
 ) -> tuple[Interaction, Form]:
     """The interaction that a request below ``base`` asks for, and the form that its answer is to have.
+
+    ``body_of`` reads the body, which is done only where one means something.
 
     Raises as ``address`` does, NotAcceptable, UnsupportedMediaType, MalformedRequest, TooCostly (the body's size), and
     InvalidResource for XML that is none of R4.
     """
-    environ = request.environ
     method = environ["REQUEST_METHOD"]
     where = address(method, rest)
     given = pairs(environ["QUERY_STRING"]) if environ.get("QUERY_STRING") else ()
     body = b""
     if where.kind in _BODIES:
-        body = _body(request, services, where.kind)
+        body = _body(environ, body_of(), services, where.kind)
     elif method == "POST":
-        given += _form(request)
+        given += _form(environ, body_of())
     form = _form_of(environ, given)
     if form.pretty or given:
         given = tuple(item for item in given if item[0] not in ("_format", "_pretty"))
@@ -106,14 +115,13 @@ def _form_of(environ: dict[str, Any], given: Parameters) -> Form:
     return Form(language, pretty, gzip) if pretty or gzip or language != "json" else PLAIN
 
 
-def _body(request: Request, services: Services, kind: str) -> bytes:
-    body = body_of(request)
+def _body(environ: dict[str, Any], body: bytes, services: Services, kind: str) -> bytes:
     if not body and kind not in _NEED_BODY:
         return body
     settings = services.settings
     return as_json(
         body,
-        request.environ.get("CONTENT_TYPE", ""),
+        environ.get("CONTENT_TYPE", ""),
         patch=kind == "patch",
         max_depth=settings.max_depth,
         most=settings.max_body_bytes,
@@ -160,9 +168,8 @@ def preference(prefer: str) -> Prefer:
     return "minimal" if word == "minimal" else "representation" if word == "representation" else "OperationOutcome"
 
 
-def _form(request: Request) -> Parameters:
-    media = request.environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower()
-    body = body_of(request)
+def _form(environ: dict[str, Any], body: bytes) -> Parameters:
+    media = environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower()
     if media != FORM and body:
         raise UnsupportedMediaType(f"A search by POST is sent as {FORM}; this is {media[:80] or 'not said'}.")
     return pairs(body.decode("latin-1"))

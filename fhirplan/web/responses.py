@@ -32,6 +32,10 @@ _WORTH: Final = 1024
 _LEVEL: Final = 1
 
 
+Rendered = tuple[int, list[tuple[str, str]], bytes]
+"""Status, headers and body of an answer."""
+
+
 class FhirResponse(Response):
     """A response that has all its headers, so that nothing needs to be added to it or looked at again."""
 
@@ -45,7 +49,15 @@ class FhirResponse(Response):
 def fhir_response(
     reply: Reply, *, base: str, request_id: str, open_: bool, form: Form = PLAIN, reading: bool = True
 ) -> FhirResponse:
-    """The response that says what a reply says (R4 section 3.1.0.1).
+    """The response that says what a reply says, as ``rendered`` gives it."""
+    status, headers, body = rendered(reply, base=base, request_id=request_id, open_=open_, form=form, reading=reading)
+    return FhirResponse([body] if body else None, status, headers)
+
+
+def rendered(
+    reply: Reply, *, base: str, request_id: str, open_: bool, form: Form = PLAIN, reading: bool = True
+) -> Rendered:
+    """Status, headers and body of what a reply says (R4 section 3.1.0.1).
 
     What XML cannot say exactly becomes a 406 when ``reading``. After a write, which stands, its status is kept and an
     OperationOutcome says that the resource cannot be shown.
@@ -77,7 +89,7 @@ def fhir_response(
         headers.extend(_of_refusal(reply))
     if reply.receipt:
         headers.append(("X-Fhirplan-Receipt", reply.receipt))
-    return FhirResponse([body] if body else None, reply.status, headers)
+    return reply.status, headers, body
 
 
 def _in_xml(reply: Reply, form: Form, *, reading: bool) -> tuple[Reply, bytes, str]:
