@@ -33,7 +33,8 @@ def test_no_name_says_nothing(path):
 
 @pytest.mark.parametrize("path", SOURCES, ids=_name)
 def test_broad_excepts_stand_only_at_the_outer_edges(path):
-    allowed = {"fhirplan/web/app.py", "fhirplan/jobs/engine.py"}
+    # web/direct hands what was raised to the application, which raises it again and answers it.
+    allowed = {"fhirplan/web/app.py", "fhirplan/web/direct.py", "fhirplan/jobs/engine.py"}
     broad = [
         node.lineno
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
