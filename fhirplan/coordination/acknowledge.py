@@ -15,6 +15,7 @@ from fhirplan.coordination.case import is_case_management, task_type
 from fhirplan.coordination.consequences import Consequence
 from fhirplan.coordination.deadlines import business_days_after
 from fhirplan.coordination.elements import child, is_derived, is_open, local, patient_of, target, word
+from fhirplan.coordination.labels import labelled
 from fhirplan.coordination.vocabulary import IO_TYPE, TASK_TYPE
 from fhirplan.coordination.world import World, plan_tasks, plans_of
 from fhirplan.fhir import reference
@@ -63,10 +64,11 @@ def notices(
         if standing is None:
             owned = {"requester": {"reference": requester}, "owner": {"reference": lead}}
             restriction = {"period": {"end": due.isoformat(timespec="seconds")}}
-            found.append(Consequence("write", "cm-x-30", {**made, **owned, "restriction": restriction}))
+            task = labelled({**made, **owned, "restriction": restriction}, [changed])
+            found.append(Consequence("write", "cm-x-30", task))
         else:
             moved = {key: made[key] for key in ("description", "focus", "input", "lastModified")}
-            found.append(Consequence("write", "cm-x-30", {**standing, **moved}))
+            found.append(Consequence("write", "cm-x-30", labelled({**standing, **moved}, [standing, changed])))
     return tuple(found)
 
 

@@ -12,8 +12,9 @@ from fhirplan.coordination.alerts import IDENTIFIER as FLAG_IDENTIFIER
 from fhirplan.coordination.alerts import alerts, flag_changes
 from fhirplan.coordination.case import is_case_management
 from fhirplan.coordination.caseload import PlanRow, WorkRow, milliseconds, plan_row, work_rows
-from fhirplan.coordination.elements import codes, is_derived, local, objects, word
+from fhirplan.coordination.elements import codes, is_derived, local, objects, target, word
 from fhirplan.coordination.horizon import alert_change, next_change
+from fhirplan.coordination.labels import labelled
 from fhirplan.coordination.state import PlanState, state
 from fhirplan.coordination.vocabulary import LIST_CODE
 from fhirplan.coordination.worklist import IDENTIFIER as LIST_IDENTIFIER
@@ -64,7 +65,8 @@ def derive(
         found = state(record, plan, at, rules.zone)
         flagged, standing = _flags(record, found, flags, at, rules, torn)
         changes += flagged
-        changes += _list(record, written, worklist(found, standing, at, rules.zone, AUTHOR))
+        made = worklist(found, standing, at, rules.zone, AUTHOR)
+        changes += _list(record, written, labelled(made, _sources(record, found, made, standing)))
         if word(plan) not in _ENDED:
             moments = (next_change(found, at, rules.zone), alert_change(record, found, at, rules.zone), _tomorrow(at))
             after = min(item for item in moments if item is not None)
@@ -94,11 +96,29 @@ def _flags(
         record, found, at, rules.zone, conflicts=[ref for ref in own if ref in torn], holidays=rules.holidays
     )
     made = flag_changes(found, wanted, flags, at, AUTHOR)
-    raised = [{**flag, "id": rules.new_id()} for flag in made.raised]
+    raised = [_guarded(record, {**flag, "id": rules.new_id()}) for flag in made.raised]
     changes = [Change("create", "Flag", str(flag["id"]), flag) for flag in raised]
     changes += [_updated(flag) for flag in made.cleared]
-    mine = [flag for flag in made.standing if _plan_of(flag) in ("", found.plan["id"])]
+    mine = []
+    for flag in made.standing:
+        if _plan_of(flag) in ("", found.plan["id"]):
+            mine.append(_guarded(record, flag) if is_derived(flag) else flag)
+            if mine[-1] != flag:
+                changes.append(_updated(mine[-1]))
     return changes, [*mine, *raised]
+
+
+def _guarded(record: World, flag: Resource) -> Resource:
+    """A Flag with the labels of what it is about."""
+    about = (target(item.get("valueReference")) for item in objects(flag.get("extension")))
+    return labelled(flag, [flag, *(item for ref in about if (item := record.get(ref)) is not None)])
+
+
+def _sources(record: World, found: PlanState, made: Resource, flags: Iterable[Resource]) -> list[Resource]:
+    """What a List is derived from: what its entries refer to, and the risk that its summary tells."""
+    refs = [target(entry.get("item")) for entry in objects(made.get("entry"))]
+    stored = [item for ref in refs if (item := record.get(ref)) is not None]
+    return [*stored, *flags, *([found.risk] if found.risk else [])]
 
 
 def _teams(plan: Resource) -> list[str]:

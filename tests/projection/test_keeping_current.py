@@ -173,3 +173,18 @@ def test_a_caseload_finds_the_patient_by_name(hf):
         assert caseload.page(tx, "default", Wanted(name=family.lower()), hf.now, count=9) == [row]
         listed = caseload.tasks(tx, "default", Wanted(), hf.now, state="overdue", count=9)
     assert [item.task for item in listed] == ["task-hh"]
+
+
+def test_what_is_derived_from_a_labelled_task_carries_its_label(hf):
+    label = {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "HIV"}
+    [flag] = [item for item in hf.found("Flag?status=active") if "Task/task-hh" in str(item.get("extension"))]
+    assert "security" not in flag["meta"]
+    hf.edit("Task/task-hh", meta={"security": [label]})
+    hf.project()
+    [made] = hf.found(f"List?item={PLAN}")
+    assert made["meta"]["security"] == [label]
+    [flag] = [item for item in hf.found("Flag?status=active") if item["id"] == flag["id"]]
+    assert flag["meta"]["security"] == [label]
+    others = [item for item in hf.found("Flag?status=active") if item["id"] != flag["id"]]
+    assert all("security" not in item["meta"] for item in others)
+    assert not hf.project()
