@@ -42,6 +42,12 @@ LEAST = {
         "questionnaire": "http://fhirplan.dev/fhir/Questionnaire/cm-assessment",
         "subject": {"reference": "Patient/x9"},
     },
+    "Subscription": {
+        "status": "requested",
+        "reason": "to know",
+        "criteria": "Goal?lifecycle-status=active",
+        "channel": {"type": "rest-hook", "endpoint": "https://agency.example.org/hook"},
+    },
     "DocumentReference": {"status": "current", "content": [{"attachment": {"title": "Summary"}}]},
     "ServiceRequest": {"status": "active", "intent": "order", "subject": {"reference": "Patient/p1"}},
     "Appointment": {
