@@ -12,6 +12,9 @@ ifneq ($(filter default undefined,$(origin AS)),)
 AS := open
 endif
 
+# Each of the many processes that the tests start would compile the whole program again.
+export PYTHONDONTWRITEBYTECODE :=
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test check lint types contracts docs bench soak fuzz clean
 
@@ -34,7 +37,7 @@ demo: $(VENV)/installed ## EHR, server, worker and sample data here; ONCE=1: cha
 	$(BIN)/fhirplan demo --data .demo --as $(AS) --port $(PORT) --ehr-port $(EHR_PORT) $(if $(ONCE),--once) $(if $(FAULTS),--faults)
 
 test: $(VENV)/installed-dev ## the whole test suite, on every core; JOBS=1: on one
-	$(BIN)/pytest -n $(JOBS) --maxprocesses 8 --dist loadfile
+	$(BIN)/pytest -n $(JOBS) --maxprocesses 8 --dist worksteal
 
 check: lint types contracts test ## what CI runs
 
