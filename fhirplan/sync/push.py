@@ -161,7 +161,8 @@ class _Crew:
             with self._lock:
                 if not self._todo:
                     return
-                keys = self._todo.pop(self._next(run.sides))
+                lane = self._next(run.sides)
+                keys = self._todo.pop(lane)
                 self._progress("push", self._done, self._total)
                 self._done += len(keys)
             send_lane(run, keys)

@@ -9,6 +9,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import pytest
+
 from fhirplan.ehr.budget import Budget
 from fhirplan.jobs.passes import tidy_pass
 from fhirplan.store import audit, lanes, outbox
@@ -69,6 +71,20 @@ def test_patients_are_worked_at_once_and_none_by_two(clinic: Any, door: Any, beh
     assert 2 <= watch.most <= 4
     assert len(clinic.all("Goal")) == 24
     assert behind_door.sync().agreed
+
+
+def test_a_look_at_open_charts_within_a_round_gives_no_lane_twice(
+    clinic: Any, door: Any, behind_door: Any, make: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fhirplan.sync.push._LOOK_AGAIN_MS", 0)
+    patients(clinic, behind_door, make, 6)
+    for patient in range(6):
+        for number in range(4):
+            save(behind_door, make, patient, number)
+    watch = Watch(door, 0.02)
+    tally = Tally()
+    push(dataclasses.replace(behind_door.sides, bundle=1, lanes=3), tally)
+    assert (watch.twice, tally.sent()) == ([], 24)
 
 
 def test_one_lane_is_never_worked_by_two_workers(clinic: Any, door: Any, behind_door: Any, make: Any) -> None:
