@@ -16,7 +16,7 @@ endif
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types contracts docs bench soak fuzz clean
+.PHONY: help demo test check lint types contracts docs bench walk soak fuzz audit clean
 
 help: ## list these commands
 	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -58,11 +58,19 @@ docs: $(VENV)/installed-dev ## write the generated reference pages and profile s
 bench: $(VENV)/installed-dev ## speed as ratios in one run (needs wrk)
 	$(BIN)/python bench/run.py
 
+walk: $(VENV)/installed-dev ## one patient's day, test by test, as docs/reference/walk.md tells it
+	$(BIN)/pytest -v $$(grep -o 'tests/[a-z_/]*\.py::test_[a-z_0-9]*' docs/reference/walk.md)
+
 soak: $(VENV)/installed-dev ## the long tests
 	$(BIN)/pytest -m slow --timeout 3600
 
 fuzz: $(VENV)/installed-dev ## throw requests made from our own OpenAPI at the server, for a long time
 	FHIRPLAN_FUZZ_EXAMPLES=50 $(BIN)/pytest tests/web/test_openapi.py --timeout 3600
+
+audit: $(VENV)/installed-dev ## bandit, and known vulnerabilities of what is installed (needs the network)
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[audit]'
+	$(BIN)/bandit --quiet --recursive fhirplan -lll
+	$(BIN)/pip freeze --exclude-editable | $(BIN)/pip-audit --strict --no-deps --disable-pip --requirement /dev/stdin
 
 clean: ## remove what the other commands made
 	rm -rf $(VENV) build dist .demo *.egg-info

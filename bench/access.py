@@ -26,7 +26,7 @@ from werkzeug.test import create_environ
 from fhirplan import assembly, settings, telemetry
 from fhirplan.access import token
 from fhirplan.interactions.issuers import Issuer, Issuers
-from fhirplan.store import grants
+from fhirplan.store.access import grants
 from fhirplan.web.app import create_app
 
 BASE, AUTH = "http://127.0.0.1:8080/fhir", "http://127.0.0.1:8080/auth"

@@ -20,7 +20,7 @@ from zoneinfo import ZoneInfo
 
 from chart import patient_of
 
-from fhirplan.coordination.rules import judge_changes
+from fhirplan.coordination.rules import findings
 from fhirplan.coordination.state import state
 from fhirplan.coordination.world import Change, MemoryWorld
 from fhirplan.fhir import codec
@@ -39,12 +39,13 @@ def main() -> int:
     before = next(item for item in resources if item["id"] == "task-visit7")
     after = {**copy.deepcopy(before), "status": "in-progress"}
     text = codec.dumps(after)
-    assert judge_changes(world, [Change(before, {**after, "status": "requested"})], NOW, ZONE), "an illegal move passed"
+    illegal = findings(world, [Change(before, {**after, "status": "requested"})], NOW, ZONE)
+    assert any(item.issue.is_error for item in illegal), "an illegal move passed"
     rows = [
         ("parsing the Task's JSON", _timed(lambda: codec.loads(text))),
         (
             "a Task's change judged by the rules",
-            _timed(lambda: judge_changes(world, [Change(before, after)], NOW, ZONE)),
+            _timed(lambda: findings(world, [Change(before, after)], NOW, ZONE)),
         ),
         ("the state of its plan", _timed(lambda: state(world, plan, NOW, ZONE), 40)),
         ("and the indexes of the record", _timed(lambda: state(MemoryWorld(resources), plan, NOW, ZONE), 40)),

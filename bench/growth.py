@@ -25,7 +25,7 @@ from fhirplan.catalog import CATALOG
 from fhirplan.search.query import parse
 from fhirplan.store import versions
 from fhirplan.store.engine import Database
-from fhirplan.store.search_sql import search
+from fhirplan.store.search.searching import search
 
 # A read and the first page of a patient's plan, or of a selective parameter, may cost so many times as much.
 MOST = 1.3
@@ -60,9 +60,12 @@ def main() -> int:
         if missing:
             print(f"PostgreSQL is left out: {missing}")
             return 0
-        # What is made in a schema of its own is dropped afterwards, so it is made smaller.
-        with filling.postgresql(chosen[0]) as small, filling.postgresql(options.resources or 100_000) as large:
-            return _compared([chosen[0], options.resources or 100_000], [small, large], options)
+        import copying
+
+        # What is made in a schema of its own is dropped afterwards, so most of it is copied.
+        counts = [chosen[0], options.resources or chosen[1]]
+        with filling.postgresql(counts[0]) as small, copying.postgresql(counts[1]) as large:
+            return _compared(counts, [small, large], options)
     counts = [chosen[0], options.resources or chosen[1]]
     urls = [filling.kept(options.folder, count) for count in counts]
     for url in urls:

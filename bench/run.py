@@ -1,7 +1,7 @@
 """Runs benchmarks, one after the other: what ``make bench`` calls.
 
     python bench/run.py [serving] [validation] [store] [growth] [memory] [sync] [chart] [browser]
-                        [coordination] [access]
+                        [coordination] [access] [audit]
                         [--peers] [--postgresql] [--large]
 
 Without names it runs all of them. ``--peers`` measures Python servers from PyPI beside ours, ``--postgresql`` our
@@ -28,6 +28,7 @@ BENCHMARKS = (
     "browser",
     "coordination",
     "access",
+    "audit",
 )
 
 

@@ -21,7 +21,7 @@ from fhirplan.search.query import parse
 from fhirplan.store import versions
 from fhirplan.store.commit import Change, Origin, commit
 from fhirplan.store.engine import Database
-from fhirplan.store.search_sql import search
+from fhirplan.store.search.searching import search
 
 ORIGIN = Origin("Practitioner/bench", "bench", "api", push=True)
 SNOMED = "http://snomed.info/sct"

@@ -121,6 +121,7 @@ def sides(folder: Path, base: str) -> Iterator[Sides]:
     settings: Settings = load({}, data_dir=str(folder), ehr_url=base, auth="open")
     services = assembly.build(settings)
     services.database.migrate()
+    assembly.settle(services)
     made = assembly.build_sync(settings, services, settings.default_connection)
     with made.client:
         yield made

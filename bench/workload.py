@@ -33,7 +33,7 @@ def script(operation: str, base: str, resources: int, includes: str = _INCLUDES)
         case "search":
             return _gets([f"{base}/{search(number, includes)}" for number in chosen])
         case "create":
-            return _post(f"{base}/Task", json.dumps(_new()))
+            return _post(f"{base}/Task", json.dumps(new_task()))
         case "transaction":
             return _post(base or "/", bundle())
         case _:
@@ -50,14 +50,14 @@ def floor(operation: str, resources: int) -> str:
         case "search":
             return _gets([f"/search?patient=p{number}" for number in chosen])
         case "create":
-            return _post("/echo", json.dumps(_new()))
+            return _post("/echo", json.dumps(new_task()))
         case "transaction":
             return _post("/echo", bundle())
         case _:
             return _puts("/echo")
 
 
-def _new() -> dict[str, object]:
+def new_task() -> dict[str, object]:
     return {key: value for key, value in people.task("new", "p1").items() if key != "id"}
 
 
@@ -66,7 +66,7 @@ def bundle() -> str:
     entries = [
         {
             "fullUrl": f"urn:uuid:00000000-0000-4000-8000-{number:012d}",
-            "resource": _new(),
+            "resource": new_task(),
             "request": {"method": "POST", "url": "Task"},
         }
         for number in range(ENTRIES)

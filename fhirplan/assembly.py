@@ -27,11 +27,12 @@ from fhirplan.interactions.issuers import Issuer, Issuers
 from fhirplan.interactions.services import Pushed, Services, fhir_base
 from fhirplan.launch.authority import Authority
 from fhirplan.settings import LOOPBACK_HOSTS, Connection, Settings
-from fhirplan.store import grants
+from fhirplan.store.access import grants
+from fhirplan.store.access.recipients import recipient
+from fhirplan.store.access.sealing import sealer
+from fhirplan.store.access.signing import SigningKeys, signing_keys
 from fhirplan.store.audit import Accesses
 from fhirplan.store.engine import Database
-from fhirplan.store.sealing import sealer
-from fhirplan.store.signing import SigningKeys, signing_keys
 from fhirplan.validation import Validator
 from fhirplan.validation.asking import Opened
 
@@ -72,7 +73,6 @@ def build_sync(settings: Settings, services: Services, connection: Connection, w
     """
     # Only where an EHR is spoken to: a server that never does starts faster and smaller without an HTTP client.
     from fhirplan.sync.sides import open_sides
-    from fhirplan.sync.withholding import recipient
 
     if not connection.ehr_url:
         raise Misconfigured(f"The connection {connection.name} has no ehr_url, so there is no EHR to speak to.")
@@ -216,17 +216,17 @@ def _through(settings: Settings, services: Services) -> Pushed | None:
 _COLLECTED_AFTER = (10_000, 20, 50)
 
 
-def ready_to_fork(services: Services) -> None:
-    """Builds now what the first requests would, and leaves it out of garbage collections.
+def settle(services: Services) -> None:
+    """Builds now what the first requests or pages would, and leaves it out of garbage collections.
 
-    For a process that forks workers. They then share that memory, and none of them looks through its tens of
-    thousands of objects again and again, which costs a tenth of a read.
+    For a process that goes on for a while, before it forks workers if it does. They then share that memory, and none
+    of them looks through its tens of thousands of objects again and again, which costs a tenth of a read or a pull.
     """
     for type_ in CATALOG:
         checked(services, {"resourceType": type_})
     gc.collect()
     gc.freeze()
-    # A request makes thousands of containers and hardly ever a cycle of them, so looking for cycles can wait.
+    # A request or a page makes thousands of containers and hardly ever a cycle of them, so looking for cycles can wait.
     gc.set_threshold(*_COLLECTED_AFTER)
 
 

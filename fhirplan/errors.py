@@ -15,7 +15,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
+
+# What word processors and chats make of a quotation mark that was typed or pasted.
+TYPOGRAPHIC_QUOTES: Final = "“”„‟‘’«»「」＂＇"  # noqa: RUF001 - these very characters
 
 Severity = Literal["fatal", "error", "warning", "information"]
 

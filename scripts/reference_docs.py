@@ -7,6 +7,7 @@ import importlib
 import inspect
 import re
 from pathlib import Path
+from typing import Final
 
 import click
 
@@ -101,7 +102,8 @@ def _settings() -> str:
         "## One connection to an EHR",
         "",
         "At the top level these describe the default connection (served at `/fhir`); further ones stand in tables",
-        "`[connections.NAME]` (served at `/NAME/fhir`).",
+        "`[connections.NAME]` (served at `/NAME/fhir`). In the environment `FHIRPLAN_EHR_TOKEN` is of the default one,",
+        "`FHIRPLAN_MERCY_WEST__EHR_TOKEN` of `[connections.mercy-west]`.",
         "",
         *_table(settings.Connection),
     ]
@@ -180,7 +182,20 @@ def _fhir_api() -> str:
             f"| `{item.code}` | {item.type} | `{item.expression.replace('|', chr(92) + '|')}` |" for item in spec.search
         ]
         rows.append("")
-    return "\n".join(rows)
+    return "\n".join([*rows, *_NOT_OFFERED])
+
+
+_NOT_OFFERED: Final = (
+    "## What is not offered",
+    "",
+    "- Composite parameters (`code-value-quantity` of Observation, `relationship` of DocumentReference): CarePlan,",
+    "  Goal, Task and CareTeam have none in R4, and the parts of others can be asked for one by one.",
+    "- `_contained` with anything but `false`, and `_containedType`: contained resources are not found on their own,",
+    "  they come in the resource that contains them.",
+    "",
+    "Each is refused by its name, with what is offered instead; `Prefer: handling=lenient` passes over the unknown.",
+    "",
+)
 
 
 def _us_core() -> str:

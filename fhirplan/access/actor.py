@@ -41,6 +41,11 @@ class Grant:
         parts = (self.issuer, self.client, self.user, self.user_patient, self.patient, self.scopes.text())
         return hashlib.blake2b("\n".join(parts).encode(), digest_size=12).hexdigest()
 
+    @property
+    def person(self) -> str:
+        """Who is held to which moves a person may make, as type/id; "" for a program alone and an administrator."""
+        return "" if self.administrator else self.user
+
     @cached_property
     def known(self) -> dict[Any, Any]:
         """What was decided for this grant already, for whoever decides."""

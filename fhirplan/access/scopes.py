@@ -15,8 +15,10 @@ Level = Literal["patient", "user", "system"]
 
 LETTERS: Final = "cruds"
 """Create, read, update, delete, search, in the order in which they are written."""
-PERSONAL: Final = frozenset({"openid", "fhirUser", "profile", "online_access", "offline_access"})
-"""The scopes about who is there and for how long, which give no access to resources."""
+INTROSPECTION: Final = "introspection"
+"""Lets a program ask what others' tokens are (RFC 7662 section 2.1), as a resource server that takes them must."""
+PERSONAL: Final = frozenset({"openid", "fhirUser", "profile", "online_access", "offline_access", INTROSPECTION})
+"""The scopes about who is there, for how long and what for, which give no access to resources."""
 BY_NAME: Final = frozenset({"AuditEvent"})
 """Types that ``*`` does not stand for, since who read what is nobody's business but an auditor's."""
 MOST: Final = 200

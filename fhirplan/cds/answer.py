@@ -9,10 +9,12 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+from fhirplan.catalog import CATALOG
 from fhirplan.cds import discharge, orders, view
 from fhirplan.cds.call import Call
 from fhirplan.cds.cards import Card, Source, response
 from fhirplan.cds.moment import Moment
+from fhirplan.cds.telling import may_be_told
 from fhirplan.cds.trust import Caller, serves
 from fhirplan.coordination import disclosure
 from fhirplan.coordination.elements import word
@@ -20,10 +22,11 @@ from fhirplan.coordination.state import state
 from fhirplan.ehr import lent
 from fhirplan.fhir.codec import Resource
 from fhirplan.settings import DEFAULT_CONNECTION, Settings
-from fhirplan.store import audit, conflicts, links
+from fhirplan.store import audit
 from fhirplan.store.audit import Accesses
+from fhirplan.store.coordination.record import StoredRecord
 from fhirplan.store.engine import Database, Transaction
-from fhirplan.store.record import StoredRecord
+from fhirplan.store.sync import conflicts, links
 from fhirplan.telemetry import log
 
 _MAKERS: Final[Mapping[str, Callable[[Moment], Iterator[Card]]]] = {
@@ -51,15 +54,17 @@ class Cds:
 def answer(cds: Cds, call: Call, caller: Caller, request_id: str, address: str = "") -> dict[str, Any]:
     """The cards for a call; fewer rather than late ones when ``cds_seconds`` are over.
 
-    No cards for a patient who is not known here, or has no plan that is active or on hold.
+    No cards for a patient who is not known here, or has no plan that is active or on hold; of what is withheld from the
+    EHR or its user they are made as if it were not there.
     """
     ends = cds.timer() + cds.settings.cds_seconds
     made: list[Card] = []
     name = caller.connection.name
     with cds.database.read() as tx:
         patient = _ours(tx, caller, "Patient", call.patient)
-        if patient:
-            world = StoredRecord(tx, name)
+        told = may_be_told(cds.settings, tx, caller.connection, _user(tx, caller, call.user), cds.clock())
+        world = StoredRecord(tx, name, shown=told)
+        if patient and world.get(f"Patient/{patient}") is not None:
             stay = _encounter(cds, tx, call, caller, world, ends)
             found = _moment(cds, tx, call, caller, (patient, world, stay))
             for card in _MAKERS[call.service.hook](found):
@@ -120,6 +125,13 @@ def _encounter(
 def _ours(tx: Transaction, caller: Caller, type_: str, id_: str) -> str:
     """Our id of one of the EHR's; where there is no EHR, ours are the only ones there are."""
     return links.our_id(tx, caller.connection.name, type_, id_) if caller.connection.ehr_url else id_
+
+
+def _user(tx: Transaction, caller: Caller, reference: str) -> str:
+    """Our reference of the person in front of the EHR, "" where we do not know them."""
+    type_, _, id_ = reference.partition("/")
+    known = _ours(tx, caller, type_, id_) if type_ in CATALOG and id_ else ""
+    return f"{type_}/{known}" if known else ""
 
 
 def _source(settings: Settings, caller: Caller, patient: str) -> Source:

@@ -10,7 +10,7 @@ from fhirplan.access import token
 from fhirplan.access.token import Expected, Key
 from fhirplan.errors import InvalidToken, NotAuthenticated
 from fhirplan.settings import Connection, Settings
-from fhirplan.store import grants
+from fhirplan.store.access import grants
 from fhirplan.store.engine import Database
 from fhirplan.telemetry import log
 

@@ -129,9 +129,14 @@ def _offer(item: Resource, world: World) -> Offer:
     ref, said = f"{kind}/{item['id']}", words.state("type", kind)
     if kind == "Condition":
         is_barrier = "barrier" in codes(item.get("category"), NEED_TYPE)
-        return Offer(ref, words("asm.barrier" if is_barrier else "asm.need"), people.name_of(item, world.known), True)
+        return Offer(
+            ref,
+            words("asm.barrier" if is_barrier else "asm.need"),
+            people.name_of(item, world.known, world.words),
+            True,
+        )
     if kind in ("Goal", "Task"):
-        return Offer(ref, said, people.name_of(item, world.known), True)
+        return Offer(ref, said, people.name_of(item, world.known, world.words), True)
     if kind == "RiskAssessment":
         tier = sorted(codes(child(objects(item.get("prediction"))[0], "qualitativeRisk"), RISK_PROBABILITY))
         return Offer(ref, words("asm.risk"), ", ".join(words(f"asm.tier.{one}") for one in tier), True)
@@ -140,7 +145,12 @@ def _offer(item: Resource, world: World) -> Offer:
         return Offer(ref, words("asm.language"), people.label(spoken.get("language"), words), True)
     if kind == "CarePlan":
         return Offer(ref, words("asm.acuity"), _acuity(item, world), False)
-    return Offer(ref, words("asm.finding"), people.name_of(item, world.known) or people.label(item.get("code")), False)
+    return Offer(
+        ref,
+        words("asm.finding"),
+        people.name_of(item, world.known, world.words) or people.label(item.get("code")),
+        False,
+    )
 
 
 def _acuity(plan: Resource, world: World) -> str:
@@ -168,7 +178,7 @@ def fitting(templates: Mapping[str, Resource], response: Answers, world: World) 
         title = str(item.get("title") or "")
         topic = [word for word in title.partition(":")[0].casefold().split() if len(word) > 3 and word not in _NO_NAMES]
         if topic and all(word in words for word in topic):
-            found.append((id_, title))
+            found.append((id_, people.text_of(item, "title", world.words)))
     return found
 
 

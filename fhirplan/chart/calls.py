@@ -215,7 +215,7 @@ def recipients(patient: str, world: World) -> list[tuple[str, str]]:
     found = [(f"Patient/{patient}", _name(f"Patient/{patient}", world))]
     for item in world.of("RelatedPerson"):
         relation = next((people.label(entry, world.words) for entry in objects(item.get("relationship"))), "")
-        name = people.name_of(item, world.known)
+        name = people.name_of(item, world.known, world.words)
         found.append((f"RelatedPerson/{item['id']}", f"{name} ({relation})" if relation else name))
     return found
 

@@ -213,7 +213,7 @@ def _findings(world: World) -> tuple[Finding, ...]:
 
 
 def _finding(ref: str, issue: Issue, world: World) -> Finding:
-    name = people.name_of(world.known[ref], world.known) or ref
+    name = people.name_of(world.known[ref], world.known, world.words) or ref
     detail = refusals.detail(issue, world.words)
     text = world.words("rule.base", rule=issue.rule or issue.code) if detail else refusals.said(issue, world.words)
     return Finding(ref, name, text, detail)

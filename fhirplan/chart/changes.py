@@ -11,9 +11,10 @@ from fhirplan.chart import people
 from fhirplan.chart.difference import Field, difference, is_listed
 from fhirplan.chart.world import World
 from fhirplan.fhir.codec import Resource
-from fhirplan.store import looks, versions
+from fhirplan.store import versions
+from fhirplan.store.coordination import looks
+from fhirplan.store.coordination.looks import Changed, Look
 from fhirplan.store.engine import Transaction
-from fhirplan.store.looks import Changed, Look
 
 FROM_EHR: Final = "ehr"
 MOST: Final = 200
@@ -91,7 +92,7 @@ def row(
         who=_who(item.actor, viewer, world),
         theirs=theirs,
         what=words(f"change.{done}"),
-        title=people.name_of(after or before, world.known),
+        title=people.name_of(after or before, world.known, world.words),
         kind=words.state("type", item.type),
         ref=f"{item.type}/{item.id}",
         fields=difference(before, after, world),
@@ -109,7 +110,7 @@ def _who(actor: str, viewer: str, world: World) -> str:
         return world.words("who.here")
     if actor == viewer:
         return world.words("who.you")
-    return people.name_of(world.known.get(actor), world.known) or world.words("who.here")
+    return people.name_of(world.known.get(actor), world.known, world.words) or world.words("who.here")
 
 
 def _at(tx: Transaction, connection: str, item: Changed, version: int) -> Resource | None:

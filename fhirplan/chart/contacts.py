@@ -56,8 +56,8 @@ def _row(item: Resource, world: World) -> ContactRow:
         outcome=people.label(outcome, words),
         about=people.label(item.get("topic"), words)
         or next((people.label(entry, words) for entry in objects(item.get("reasonCode"))), ""),
-        sender=people.refer(item.get("sender"), world.known),
-        recipients=", ".join(people.refer(entry, world.known) for entry in objects(item.get("recipient"))),
+        sender=people.refer(item.get("sender"), world.known, world.words),
+        recipients=", ".join(people.refer(entry, world.known, world.words) for entry in objects(item.get("recipient"))),
         said=tuple(text for text in said if text),
         minutes=people.minutes(item),
         reached=people.contact_outcome(item) in INTERACTIVE,

@@ -113,7 +113,7 @@ def show(value: Any, world: World, element: str = "") -> str:
 
 def _object(value: dict[str, Any], world: World, element: str) -> str:
     if "reference" in value or (value.get("display") and "coding" not in value and "system" not in value):
-        return people.refer(value, world.known)
+        return people.refer(value, world.known, world.words)
     if "coding" in value:
         return people.label(value, world.words)
     if "value" in value and not isinstance(value["value"], dict):
@@ -126,7 +126,7 @@ def _object(value: dict[str, Any], world: World, element: str) -> str:
     if "given" in value or "family" in value:
         return people.human_name([value])
     if isinstance(value.get("text"), str):
-        return str(value["text"])
+        return people.label(value, world.words)
     parts = [
         show(item, world)
         for key, item in value.items()

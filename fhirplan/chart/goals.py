@@ -73,7 +73,7 @@ def row(goal: Resource, world: World) -> GoalRow:
     ref = f"Goal/{goal['id']}"
     return GoalRow(
         id=goal["id"],
-        title=people.name_of(goal, world.known) or goal["id"],
+        title=people.name_of(goal, world.known, world.words) or goal["id"],
         lifecycle=words.state("gl", lifecycle),
         achievement=chips.achievement(code(goal.get("achievementStatus"), GOAL_ACHIEVEMENT), words),
         priority=words(f"gp.{priority}") if words.has(f"gp.{priority}") else "",
@@ -86,7 +86,7 @@ def row(goal: Resource, world: World) -> GoalRow:
         needs=tuple(_names(targets(goal.get("addresses")), world)),
         barriers=tuple(_names(extension_targets(goal, _BARRIER), world)),
         tasks=tuple(
-            people.name_of(task, world.known) or task["id"]
+            people.name_of(task, world.known, world.words) or task["id"]
             for task in world.tasks_naming.get((PERTAINS_TO_GOAL, ref), ())
         ),
         quote=_own_words(goal),
@@ -113,7 +113,9 @@ def _own_words(goal: Resource) -> str:
 def _names(refs: tuple[str, ...], world: World) -> list[str]:
     """What these are called; one that is not here is said to be missing, one without a name is left out."""
     said = (
-        people.name_of(world.known[ref], world.known) if ref in world.known else world.words("missing.item")
+        people.name_of(world.known[ref], world.known, world.words)
+        if ref in world.known
+        else world.words("missing.item")
         for ref in refs
     )
     return [name for name in said if name]

@@ -62,10 +62,10 @@ def plan(resource: Resource, world: World) -> Plan:
     words = world.words
     return Plan(
         id=resource["id"],
-        title=str(resource.get("title") or resource["id"]),
+        title=people.text_of(resource, "title", words) or str(resource["id"]),
         status=words.state("st", str(resource.get("status") or "unknown")),
         period=words("plan.period", start=start, end=end) if end else words("plan.since", date=start) if start else "",
-        lead=people.refer(resource.get("author"), world.known),
+        lead=people.refer(resource.get("author"), world.known, world.words),
         categories=tuple(text for item in resource.get("category") or () if (text := people.label(item, words))),
         sync=world.standing(resource),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fhirplan.chart import goals, people, tasks, team
+from fhirplan.chart.tasks import TaskRow
 from fhirplan.chart.world import World, chosen
 from fhirplan.coordination import due
 from fhirplan.coordination.elements import child, objects, target, word
@@ -75,10 +76,17 @@ def _steps(listed: list[Resource], world: World) -> tuple[Step, ...]:
     for row in tasks.rows(listed, world):
         owner = world.known.get(target((world.known.get(f"Task/{row.id}") or {}).get("owner")))
         person = world.known.get(target((owner or {}).get("practitioner")))
-        made.append(
-            Step(row.due, row.title, row.owner if row.taken else "", people.phone(owner) or people.phone(person))
-        )
+        phone = people.phone(owner) or people.phone(person)
+        made.append(Step(_when(row, world), row.title, row.owner if row.taken else "", phone))
     return tuple(made)
+
+
+def _when(row: TaskRow, world: World) -> str:
+    """When a step comes, as a patient is told: what is late is not held against them."""
+    when = due.due_time(world.known[f"Task/{row.id}"], world.zone)
+    if row.tone != "overdue" or when is None:
+        return row.due
+    return world.words("pr.soon", date=world.words.day(when.astimezone(world.zone).date(), world.today))
 
 
 def _visits(world: World) -> tuple[Step, ...]:
@@ -95,7 +103,7 @@ def _visits(world: World) -> tuple[Step, ...]:
 def _visit(item: Resource, when: str, world: World) -> Step:
     what = str(item.get("description") or "") or people.label((item.get("serviceType") or [None])[0], world.words)
     others = [entry.get("actor") for entry in objects(item.get("participant"))]
-    who = [(people.refer(ref, world.known), target(ref)) for ref in objects(others)]
+    who = [(people.refer(ref, world.known, world.words), target(ref)) for ref in objects(others)]
     named = next(((name, ref) for name, ref in who if not ref.startswith("Patient/")), ("", ""))
     return Step(when, what or world.words("type.Appointment"), named[0], people.phone(world.known.get(named[1])))
 

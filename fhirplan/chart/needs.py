@@ -55,7 +55,8 @@ def _need(item: Resource, world: World) -> Need:
         type=_type(item),
         since=world.day(item.get("onsetDateTime") or item.get("recordedDate")),
         blocks=tuple(
-            people.name_of(task, world.known) or task["id"] for task in world.tasks_naming.get((BLOCKED_BY, ref), ())
+            people.name_of(task, world.known, world.words) or task["id"]
+            for task in world.tasks_naming.get((BLOCKED_BY, ref), ())
         ),
         notes=tuple(str(entry["text"]) for entry in objects(item.get("note")) if entry.get("text")),
         over=bool(clinical & _OVER),

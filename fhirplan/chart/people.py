@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any, Final
 
+from fhirplan.chart.translated import said, translation
 from fhirplan.chart.words import Words
 from fhirplan.coordination.elements import child, extensions, objects
 from fhirplan.coordination.elements import contact_outcome as outcomes
@@ -20,7 +21,8 @@ _DURATION: Final = "http://fhirplan.dev/fhir/StructureDefinition/cm-contact-dura
 def label(concept: Any, words: Words | None = None) -> str:
     """A CodeableConcept in words: its text, else a display, else a code.
 
-    With ``words`` one of our own codes is said in that language, unless the text says more than the code does.
+    With ``words`` it is said in that language where its text has a translation, or where it is a code that the
+    catalogue has a word for, unless the text says more than the code does.
     """
     if not isinstance(concept, dict):
         return ""
@@ -28,7 +30,7 @@ def label(concept: Any, words: Words | None = None) -> str:
     if own:
         return own
     if concept.get("text"):
-        return str(concept["text"])
+        return words.phrase(str(concept["text"])) if words else str(concept["text"])
     codings = [item for item in concept.get("coding") or () if isinstance(item, dict)]
     return next((str(item["display"]) for item in codings if item.get("display")), "") or next(
         (str(item["code"]) for item in codings if item.get("code")), ""
@@ -36,6 +38,9 @@ def label(concept: Any, words: Words | None = None) -> str:
 
 
 def _own(concept: dict[str, Any], words: Words) -> str:
+    told = translation(concept, "text", words.language)
+    if told:
+        return told
     for coding in objects(concept.get("coding")):
         said = words.code(str(coding.get("system") or ""), str(coding.get("code") or ""))
         if said and concept.get("text") in (None, "", coding.get("display")):
@@ -87,8 +92,8 @@ def human_name(names: Any) -> str:
     return " ".join(str(part) for part in parts if part)
 
 
-def name_of(resource: Resource | None, known: Mapping[str, Resource]) -> str:
-    """What a page calls a resource: a person, an organization, a task, a goal."""
+def name_of(resource: Resource | None, known: Mapping[str, Resource], words: Words | None = None) -> str:
+    """What a page calls a resource: a person, an organization, a task, a goal; in the language of ``words``."""
     if not resource:
         return ""
     kind = resource.get("resourceType")
@@ -96,30 +101,35 @@ def name_of(resource: Resource | None, known: Mapping[str, Resource]) -> str:
         return human_name(resource.get("name"))
     if kind == "PractitionerRole":
         person = refer(resource.get("practitioner"), known)
-        return person or refer(resource.get("organization"), known) or label((resource.get("code") or [None])[0])
+        return person or refer(resource.get("organization"), known) or label((resource.get("code") or [None])[0], words)
     if kind in ("Organization", "HealthcareService", "Location", "CareTeam"):
         return str(resource.get("name") or "")
     if kind == "Goal":
-        return label(resource.get("description"))
+        return label(resource.get("description"), words)
     if kind == "Task":
-        return label(resource.get("code")) or str(resource.get("description") or "")
+        return label(resource.get("code"), words) or text_of(resource, "description", words)
     if kind == "CarePlan":
-        return str(resource.get("title") or "")
-    return next(filter(None, (label(entry) for name in _TOLD_BY for entry in objects(resource.get(name)))), "")
+        return text_of(resource, "title", words)
+    return next(filter(None, (label(entry, words) for name in _TOLD_BY for entry in objects(resource.get(name)))), "")
+
+
+def text_of(resource: Resource, name: str, words: Words | None = None) -> str:
+    """A text of a resource, in the language of ``words`` where it has a translation; "" where there is none."""
+    return words.phrase(said(resource, name, words.language)) if words else said(resource, name, "")
 
 
 _TOLD_BY: Final = ("code", "topic", "reasonCode", "serviceType", "appointmentType", "type")
 """What tells one resource of a kind from the next, for those that have no name."""
 
 
-def refer(element: Any, known: Mapping[str, Resource]) -> str:
+def refer(element: Any, known: Mapping[str, Resource], words: Words | None = None) -> str:
     """What a Reference element points to, in words: its display, else the target's name, else its type."""
     if not isinstance(element, dict):
         return ""
     if element.get("display"):
         return str(element["display"])
     target = reference.parse(element.get("reference"))
-    named = name_of(known.get(target.local), known) if target else ""
+    named = name_of(known.get(target.local), known, words) if target else ""
     return named or reference.target_type(element)
 
 

@@ -13,11 +13,11 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from fhirplan.chart.edits import MOST_TEXT, Wrong
-from fhirplan.coordination.elements import child, objects
+from fhirplan.chart.translated import said
+from fhirplan.coordination.elements import objects
 from fhirplan.fhir.codec import Resource
 
 Answers = Mapping[str, str]
-_TRANSLATION: Final = "http://hl7.org/fhir/StructureDefinition/translation"
 _EXTENSION: Final = "http://hl7.org/fhir/StructureDefinition/"
 _UNIT: Final = f"{_EXTENSION}questionnaire-unit"
 # What a page can ask; an attachment or a reference cannot be typed into a field.
@@ -91,7 +91,7 @@ def sections(questionnaire: Resource, language: str = "en") -> tuple[Section, ..
     for item in objects(questionnaire.get("item")):
         asked = tuple(_questions(item, (), (), language))
         if item.get("type") == "group":
-            made.append(Section(str(item.get("linkId") or ""), _said(item, "text", language), asked))
+            made.append(Section(str(item.get("linkId") or ""), said(item, "text", language), asked))
         else:
             loose += asked
     if loose:
@@ -112,7 +112,7 @@ def _questions(
     if kind not in ("group", "display"):
         yield Question(
             link,
-            _said(item, "text", language),
+            said(item, "text", language),
             kind,
             tuple(_options(item, language)),
             item.get("required") is True,
@@ -135,19 +135,9 @@ def _options(item: dict[str, Any], language: str) -> Iterator[Option]:
                 continue
             if isinstance(value, dict):
                 code = str(value.get("code") or value.get("display") or "")
-                yield Option(code, _said(value, "display", language) or code, {name: value})
+                yield Option(code, said(value, "display", language) or code, {name: value})
             else:
                 yield Option(str(value), str(value), {name: value})
-
-
-def _said(element: dict[str, Any], name: str, language: str) -> str:
-    """A text in a language, by R4's extension translation; as it stands where there is none."""
-    for extension in objects(child(element, f"_{name}", "extension")):
-        if extension.get("url") == _TRANSLATION:
-            parts = {str(item.get("url")): item for item in objects(extension.get("extension"))}
-            if str(parts.get("lang", {}).get("valueCode") or "").partition("-")[0] == language:
-                return str(parts.get("content", {}).get("valueString") or "")
-    return str(element.get(name) or "")
 
 
 def _extension(item: dict[str, Any], name: str) -> Any:

@@ -17,7 +17,8 @@ from fhirplan.coordination import due
 from fhirplan.fhir import reference
 from fhirplan.fhir.codec import Resource
 from fhirplan.settings import Connection
-from fhirplan.store import patient_record, versions
+from fhirplan.store import versions
+from fhirplan.store.coordination import patient_record
 from fhirplan.store.engine import Transaction
 from fhirplan.store.versions import resource_of
 

@@ -43,7 +43,7 @@ def values(task: Resource, world: World) -> dict[str, str]:
     """What the form for editing a task begins with."""
     when = due.due_time(task, world.zone)
     return {
-        "title": people.name_of(task, world.known),
+        "title": people.name_of(task, world.known, world.words),
         "due": when.astimezone(world.zone).date().isoformat() if when else "",
         "owner": target(task.get("owner")),
         "priority": str(task.get("priority") or "routine"),
@@ -155,7 +155,7 @@ def edited(task: Resource, form: Form, version: str, world: World) -> list[Write
         title = text_of(form, "title")
         if not title:
             raise BadForm(Wrong("title", "val.title_needed"))
-        made["code"] = {**(made.get("code") or {}), "text": title}
+        made["code"] = _named(task, title, world)
     if "priority" in form:
         made["priority"] = text_of(form, "priority") or "routine"
     if "due" in form:
@@ -163,6 +163,13 @@ def edited(task: Resource, form: Form, version: str, world: World) -> list[Write
     if "owner" in form:
         made = _owned(made, text_of(form, "owner"), world)
     return [Write(applied(task, noted(made, text_of(form, "note"), world), _now(world)), version)]
+
+
+def _named(task: Resource, title: str, world: World) -> Any:
+    """The code of a task called ``title``; a name that was not touched keeps its translations, a new one has none."""
+    if title == values(task, world)["title"]:
+        return task.get("code") or {"text": title}
+    return {**{name: item for name, item in (task.get("code") or {}).items() if name != "_text"}, "text": title}
 
 
 def _dated(task: Resource, form: Form, world: World) -> Resource:

@@ -88,9 +88,9 @@ def _urgency(task: Resource, state: TaskState) -> tuple[Any, ...]:
 def row(task: Resource, state: TaskState, world: World) -> TaskRow:
     """The row of one task."""
     words = world.words
-    title = people.name_of(task, world.known) or task["id"]
-    description = str(task.get("description") or "")
-    owner = people.refer(task.get("owner"), world.known)
+    title = people.name_of(task, world.known, world.words) or task["id"]
+    description = people.text_of(task, "description", words)
+    owner = people.refer(task.get("owner"), world.known, world.words)
     status = str(task.get("status") or "")
     kind = code(task.get("code"), TASK_TYPE)
     return TaskRow(
@@ -157,13 +157,14 @@ def _blocked(state: TaskState, world: World) -> str:
     if not state.blocked:
         return ""
     holding = ", ".join(
-        people.name_of(world.known.get(ref), world.known) or world.words("missing.item") for ref in state.blocked_by
+        people.name_of(world.known.get(ref), world.known, world.words) or world.words("missing.item")
+        for ref in state.blocked_by
     )
     return world.words("flag.blocked_by", what=holding) if holding else world.words("flag.blocked")
 
 
 def _part_of(task: Resource, world: World) -> str:
-    parent = next((people.refer(item, world.known) for item in task.get("partOf") or ()), "")
+    parent = next((people.refer(item, world.known, world.words) for item in task.get("partOf") or ()), "")
     return world.words("task.part_of", what=parent) if parent else ""
 
 

@@ -50,11 +50,11 @@ def _member(participant: dict[str, Any], world: World) -> Member:
     end = due.moment(period.get("end"), world.zone)
     return Member(
         role=people.label(role, world.words),
-        name=people.refer(member, world.known),
+        name=people.refer(member, world.known, world.words),
         phone=people.phone(found) or people.phone(person),
         lead=code(role, CARE_TEAM_ROLE) == "case-manager",
         until=world.words("team.until", date=world.words.moment(end, world.now, world.zone)) if end else "",
-        organization=people.refer((found or {}).get("organization"), world.known),
+        organization=people.refer((found or {}).get("organization"), world.known, world.words),
         since=world.day(period.get("start")),
         ended=not current(period, world.now, world.zone),
         ref=ref,
@@ -75,7 +75,7 @@ def candidates(plan: Resource | None, world: World) -> list[tuple[str, str]]:
     for request in world.of("ServiceRequest"):
         for ref in targets(request.get("performer")):
             if ref.startswith("Organization/"):
-                found.setdefault(ref, people.name_of(world.known.get(ref), world.known) or ref)
+                found.setdefault(ref, people.name_of(world.known.get(ref), world.known, world.words) or ref)
     return list(found.items())
 
 

@@ -107,6 +107,6 @@ def _stays(world: World) -> tuple[str, ...]:
 def _stay(encounter: Resource, world: World) -> str:
     start, end = world.day(child(encounter, "period", "start")), world.day(child(encounter, "period", "end"))
     kind = people.label({"coding": [encounter.get("class")]}, world.words)
-    place = people.refer(encounter.get("serviceProvider"), world.known)
+    place = people.refer(encounter.get("serviceProvider"), world.known, world.words)
     when = world.words("plan.period", start=start, end=end) if end else world.words("plan.since", date=start)
     return " · ".join(part for part in (kind, place, when) if part)

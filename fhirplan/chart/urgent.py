@@ -8,9 +8,9 @@ from typing import Final
 from fhirplan.chart import people
 from fhirplan.chart.tasks import TaskRow
 from fhirplan.chart.world import World
-from fhirplan.coordination.elements import codes, word
+from fhirplan.coordination.elements import codes, extension_targets, word
 from fhirplan.coordination.state import PlanState
-from fhirplan.coordination.vocabulary import ALERT
+from fhirplan.coordination.vocabulary import ALERT, FLAG_DETAIL
 from fhirplan.fhir.codec import Resource
 
 _TONES: Final = {"critical": "danger", "attention": "warn", "on-track": "ok"}
@@ -28,7 +28,7 @@ class Urgent:
 
 @dataclass(frozen=True, slots=True)
 class AlertLine:
-    """One alert that holds: its words, since when, and its tone."""
+    """One alert that holds: its words, with which task or goal it is about or else since when, and its tone."""
 
     text: str
     tone: str
@@ -78,9 +78,15 @@ def alerts(world: World) -> tuple[AlertLine, ...]:
 
 
 def _alert(flag: Resource, world: World) -> AlertLine:
-    since = world.day((flag.get("period") or {}).get("start"))
-    text = people.label(flag.get("code"), world.words)
+    words = world.words
+    text = people.label(flag.get("code"), words)
     is_grave = bool(codes(flag.get("code"), ALERT) & {"safety-concern", "readmitted"})
-    return AlertLine(
-        world.words("alert.since", what=text, date=since) if since else text, "danger" if is_grave else "warn"
-    )
+    about = [ref for ref in extension_targets(flag, FLAG_DETAIL) if ref.startswith(("Task/", "Goal/"))]
+    named = next(filter(None, (people.name_of(world.known.get(ref), world.known, words) for ref in about)), "")
+    since = world.day((flag.get("period") or {}).get("start"))
+    if named:
+        # Several alerts of one kind would else be told apart by nothing.
+        text = words("alert.of", what=text, which=named)
+    elif since:
+        text = words("alert.since", what=text, date=since)
+    return AlertLine(text, "danger" if is_grave else "warn")

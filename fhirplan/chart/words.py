@@ -26,6 +26,7 @@ class Words:
         self._months: list[str] = catalogue["months"]
         self._am_pm: list[str] = catalogue["am_pm"]
         self._codes: dict[str, dict[str, str]] = catalogue.get("codes", {})
+        self._phrases: dict[str, str] = catalogue.get("phrases", {})
 
     def __call__(self, key: str, /, **values: Any) -> str:
         """The sentence of that key; raises KeyError for a key that the catalogue lacks."""
@@ -39,8 +40,18 @@ class Words:
         return self(key) if key in self._texts else code
 
     def code(self, system: str, code: str) -> str:
-        """What a code of one of our own systems is called in this language, "" where its own display is to be used."""
-        return self._codes.get(system.rpartition("/")[2], {}).get(code, "") if system.startswith(_OURS) else ""
+        """What a code is called in this language, "" where its own display is to be used.
+
+        The catalogue names our own systems by their last part, others by their whole address.
+        """
+        return self._codes.get(system.removeprefix(_OURS), {}).get(code, "")
+
+    def phrase(self, text: str) -> str:
+        """A text that our own rules write into records, in this language; what people wrote stays as it is."""
+        head, colon, rest = text.partition(": ")
+        if text in self._phrases or head not in self._phrases:
+            return self._phrases.get(text, text)
+        return f"{self._phrases[head]}{colon}{self._phrases.get(rest, rest)}"
 
     def month(self, name: str) -> int:
         """The number of the month that begins as ``name`` does, 0 for none."""
@@ -63,6 +74,12 @@ class Words:
         """A day without its weekday, ``10 Mar``, with the year when it is not this one."""
         year = f" {moment.year}" if moment.year != today.year else ""
         return f"{moment.day} {self._months[moment.month - 1]}{year}"
+
+    def part_of_date(self, text: str) -> str:
+        """A FHIR date without a day, ``Nov 2025``; a year alone, or what is no date, as it stands."""
+        year, _, month = text.partition("-")
+        known = len(text) == len("2025-11") and month.isdecimal() and 1 <= int(month) <= 12
+        return f"{self._months[int(month) - 1]} {year}" if known else text
 
     def moment(self, when: datetime, now: datetime, zone: ZoneInfo) -> str:
         """A day and, unless it is the end of the day, the time: ``Sun 8 Mar, 3:00 pm``."""

@@ -93,7 +93,7 @@ class World:
         """A FHIR date as people write it, with its own precision; "" when there is none."""
         when = due.moment(text, self.zone)
         if not when or len(str(text)) < len("2026-03-02"):
-            return str(text or "")
+            return self.words.part_of_date(str(text or ""))
         return self.words.date(when.date(), self.today)
 
     def moment(self, text: Any) -> str:

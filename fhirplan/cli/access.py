@@ -7,8 +7,8 @@ from typing import BinaryIO, TextIO
 import click
 
 from fhirplan import assembly, settings
-from fhirplan.interactions.access_explained import Request, access_explained
-from fhirplan.interactions.explaining_access import METHODS
+from fhirplan.interactions.operations.access_explained import Request, access_explained
+from fhirplan.interactions.operations.explaining_access import METHODS
 from fhirplan.interactions.perform import READS
 
 

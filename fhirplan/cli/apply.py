@@ -12,9 +12,9 @@ from fhirplan import assembly, settings, telemetry
 from fhirplan.access.decide import OPERATOR
 from fhirplan.fhir import codec
 from fhirplan.interactions.perform import perform
-from fhirplan.interactions.services import fhir_base
+from fhirplan.interactions.services import Services, fhir_base
 from fhirplan.interactions.shipped import shipped
-from fhirplan.interactions.values import Interaction
+from fhirplan.interactions.values import Interaction, Reply
 from fhirplan.settings import DEFAULT_CONNECTION
 
 
@@ -26,6 +26,7 @@ from fhirplan.settings import DEFAULT_CONNECTION
 @click.option("--plan", metavar="ID", help="The care plan to add to.")
 @click.option("--anchor", multiple=True, metavar="NAME=TIME", help="A moment to count from; may be repeated.")
 @click.option("--leave-out", multiple=True, metavar="ACTION", help="An action that is not wanted; may be repeated.")
+@click.option("--owner", multiple=True, metavar="ACTION=REF", help="Who is to do an action; may be repeated.")
 @click.option("--connection", default=DEFAULT_CONNECTION, show_default=True, help="The connection of the patient.")
 @click.option("--dry-run", is_flag=True, help="Show what would be made, and write nothing.")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
@@ -37,6 +38,7 @@ def command(
     plan: str | None,
     anchor: tuple[str, ...],
     leave_out: tuple[str, ...],
+    owner: tuple[str, ...],
     connection: str,
     dry_run: bool,
     form: str,
@@ -54,34 +56,39 @@ def command(
     known = shipped(services, "PlanDefinition")
     if template not in known:
         raise click.UsageError(f"There is no template {template!r}. There are: {', '.join(known)}.")
-    given = [("practitioner", practitioner), ("plan", plan), ("encounter", encounter)]
-    given += [("anchor", value) for value in anchor] + [("leaveOut", value) for value in leave_out]
-    subject = f"Patient/{patient.removeprefix('Patient/')}"
-    reply = perform(
-        services,
-        Interaction(
-            "apply",
-            fhir_base(chosen, connection),
-            connection,
-            type="PlanDefinition",
-            id=template,
-            parameters=(
-                ("subject", subject),
-                ("dryRun", "true" if dry_run else "false"),
-                *((name, value) for name, value in given if value),
-            ),
-            actor=OPERATOR,
-            request_id=services.new_id(),
-        ),
-    )
+    given = [
+        ("subject", f"Patient/{patient.removeprefix('Patient/')}"),
+        ("dryRun", "true" if dry_run else "false"),
+        ("practitioner", practitioner),
+        ("plan", plan),
+        ("encounter", encounter),
+        *(("anchor", value) for value in anchor),
+        *(("leaveOut", value) for value in leave_out),
+        *(("owner", value) for value in owner),
+    ]
+    reply = _applied(services, connection, template, [(name, value) for name, value in given if value])
     services.database.close()
     if reply.status >= 400:
-        click.echo("\n".join(": ".join(filter(None, (item.expression, item.text))) for item in reply.issues), err=True)
+        click.echo("\n".join(item.text for item in reply.issues), err=True)
         raise click.exceptions.Exit(1)
     if form == "json":
         click.echo(reply.body.decode())
     else:
         _show(codec.loads(reply.body))
+
+
+def _applied(services: Services, connection: str, template: str, given: list[tuple[str, str]]) -> Reply:
+    asked = Interaction(
+        "apply",
+        fhir_base(services.settings, connection),
+        connection,
+        type="PlanDefinition",
+        id=template,
+        parameters=tuple(given),
+        actor=OPERATOR,
+        request_id=services.new_id(),
+    )
+    return perform(services, asked)
 
 
 def _show(made: Any) -> None:

@@ -14,10 +14,10 @@ from fhirplan.errors import Misconfigured, NotFound
 from fhirplan.fhir import codec
 from fhirplan.launch import registry
 from fhirplan.settings import DEFAULT_CONNECTION, Settings
-from fhirplan.store import clients, grants
-from fhirplan.store.clients import Client
+from fhirplan.store.access import clients, grants
+from fhirplan.store.access.clients import Client
+from fhirplan.store.access.secrets import digest, new_secret
 from fhirplan.store.engine import Database
-from fhirplan.store.secrets import digest, new_secret
 
 _jwks_file = click.option(
     "--jwks-file",

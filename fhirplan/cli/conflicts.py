@@ -18,9 +18,9 @@ from fhirplan.fhir.dates import instant
 from fhirplan.interactions.incoming import checked
 from fhirplan.merge.policy import Side
 from fhirplan.settings import DEFAULT_CONNECTION, Settings
-from fhirplan.store import conflicts
-from fhirplan.store.conflicts import Collision
 from fhirplan.store.engine import Database
+from fhirplan.store.sync import conflicts
+from fhirplan.store.sync.conflicts import Collision
 from fhirplan.sync.explain import Explained, explained
 from fhirplan.sync.resolve import Edited, Fields, Take, resolve
 

@@ -5,31 +5,31 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import click
-import requests
 from rich.console import Console
 
 from fhirplan import assembly, settings, telemetry
 from fhirplan.cli import demo_change
+from fhirplan.cli.children import require_free, running
 from fhirplan.cli.serve import prepare
 from fhirplan.cli.sync import opened, show, watched
 from fhirplan.errors import FhirplanError
 from fhirplan.projection.project import project_due
+from fhirplan.sandbox import sample_app
 from fhirplan.settings import DEFAULT_CONNECTION, PREFIX, Settings
+from fhirplan.store.access import clients
+from fhirplan.store.access.clients import Client
 from fhirplan.store.engine import Database
 from fhirplan.sync.run import run_sync
 
-PROGRAM: Final = (sys.executable, "-c", "from fhirplan.cli.main import main; main()")
 MARK: Final = ".fhirplan-demo"
 PATIENCE: Final = 60.0
 APP: Final = "fhirplan"
@@ -41,7 +41,6 @@ FAULTS: Final = (
 SEED: Final = "7"
 FIRST_SYNCS: Final = 8
 PAUSE: Final = 2.0
-STOPPING: Final = 15.0
 
 
 @click.command()
@@ -75,21 +74,19 @@ def command(port: int, ehr_port: int, persona: str, faults: bool, once: bool, da
         if port == ehr_port:
             raise click.UsageError(f"The server and the EHR cannot both have port {port}. Choose another for one.")
         for number in (port, ehr_port):
-            _require_free(number)
+            require_free(number)
         console.print("[bold]1[/bold] The EHR: a sandbox with twelve sample patients")
-        ehr = ["sandbox", "--port", str(ehr_port), "--as", persona, "--data", str(folder / "ehr.db")]
-        ehr += ["--load", str(_bundles())]
-        ehr += ["--app", f"{APP}={_us(port)}/auth/callback,{_us(port)}/auth/launch"]
         if faults:
             console.print(f"  which fails now and then: {FAULTS}")
-            ehr += ["--faults", FAULTS, "--seed", SEED]
-        stack.enter_context(_running(ehr, environ, folder / "ehr.log", f"{_ehr(ehr_port)}/metadata"))
+        ehr = _sandbox(port, ehr_port, persona, faults, folder)
+        stack.enter_context(running(ehr, environ, folder / "ehr.log", f"{_ehr(ehr_port)}/metadata"))
         console.print("[bold]2[/bold] The first sync: everything it has comes here, checked on the way")
         prepare(Database.open(chosen.database))
+        _register_sample(chosen, ehr_port)
         _first_sync(chosen)
         console.print("[bold]3[/bold] The server and its worker")
         serve = ["serve", "--port", str(port), "--with-worker"]
-        server = stack.enter_context(_running(serve, environ, folder / "server.log", f"{_us(port)}/readyz"))
+        server = stack.enter_context(running(serve, environ, folder / "server.log", f"{_us(port)}/readyz"))
         if once:
             agreed = _once(chosen, console, _us(port), _ehr(ehr_port), persona)
             if faults:
@@ -99,6 +96,32 @@ def command(port: int, ehr_port: int, persona: str, faults: bool, once: bool, da
             _wait(server, folder)
             console.print("Stopped.")
     raise click.exceptions.Exit(0 if agreed else 1)
+
+
+def _register_sample(chosen: Settings, ehr_port: int) -> None:
+    """Registers the sample app, so that charts have an app to open."""
+    place = f"http://localhost:{ehr_port}"
+    made = Client(
+        sample_app.CLIENT,
+        DEFAULT_CONNECTION,
+        "Sample app",
+        "public",
+        sample_app.SCOPES,
+        redirect_uris=(place + sample_app.BACK,),
+        launch_uris=(place + sample_app.LAUNCH,),
+        created=assembly.now(),
+    )
+    with Database.open(chosen.database).write() as tx:
+        clients.add(tx, made)
+
+
+def _sandbox(port: int, ehr_port: int, persona: str, faults: bool, folder: Path) -> list[str]:
+    """The command of an EHR that has the sample patients, knows our pages, and brings the sample app."""
+    played = ["sandbox", "--port", str(ehr_port), "--as", persona, "--data", str(folder / "ehr.db")]
+    loaded = ["--load", str(settings.fixtures_folder() / "bundles")]
+    known = ["--app", f"{APP}={_us(port)}/auth/callback,{_us(port)}/auth/launch"]
+    beside = ["--sample-app", f"{_us(port)}/fhir"]
+    return [*played, *loaded, *known, *beside, *(["--faults", FAULTS, "--seed", SEED] if faults else [])]
 
 
 def _project(chosen: Settings) -> None:
@@ -163,6 +186,8 @@ Open:
   {_us(port)}/fhir/metadata       what the FHIR API offers
   {_ehr(ehr_port)}/Task           the same tasks in the EHR
 
+In a chart, "More", "Open with…" opens a sample app, which says what it was let read.
+
 Everybody on this machine can read and change everything here: use invented patients only.
 Logs: {folder}/server.log and ehr.log. Stop with Ctrl-C.
 """,
@@ -189,10 +214,6 @@ def _ehr(port: int) -> str:
 def _launcher(port: int) -> str:
     """By another name of this machine than ours, so that each is a stranger to the other, as at a clinic."""
     return f"http://localhost:{port}/launcher"
-
-
-def _bundles() -> Path:
-    return settings.fixtures_folder() / "bundles"
 
 
 def _environ(folder: Path, port: int, ehr_port: int) -> Mapping[str, str]:
@@ -225,55 +246,3 @@ def _folder(chosen: Path | None) -> Iterator[Path]:
     chosen.mkdir(parents=True, exist_ok=True)
     (chosen / MARK).touch()
     yield chosen.absolute()
-
-
-def _require_free(port: int) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            raise click.UsageError(
-                f"Port {port} is taken. Stop what uses it, or choose others: make demo PORT=9080 EHR_PORT=9081"
-            ) from None
-
-
-@contextmanager
-def _running(
-    arguments: list[str], environ: Mapping[str, str], log: Path, ready: str
-) -> Iterator[subprocess.Popen[bytes]]:
-    """A command of ours as a child process, once ``ready`` answers with 200; ended with the block."""
-    with log.open("wb") as written:
-        child = subprocess.Popen(  # noqa: S603 - our own program
-            [*PROGRAM, *arguments], env=dict(environ), stdout=written, stderr=subprocess.STDOUT
-        )
-    try:
-        _await(child, ready, log)
-        yield child
-    finally:
-        child.terminate()
-        try:
-            child.wait(STOPPING)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait()
-
-
-def _await(child: subprocess.Popen[bytes], url: str, log: Path) -> None:
-    began = time.monotonic()
-    while time.monotonic() - began < PATIENCE:
-        if child.poll() is not None:
-            break
-        if _answers(url):
-            return
-        time.sleep(0.1)
-    tail = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-5:]
-    raise FhirplanError(f"{url} did not answer. The last lines of its log:\n" + "\n".join(tail))
-
-
-def _answers(url: str) -> bool:
-    try:
-        answer: Any = requests.get(url, timeout=5)
-    except requests.RequestException:
-        return False
-    return bool(answer.status_code == 200)

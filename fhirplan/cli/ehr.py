@@ -14,9 +14,11 @@ from fhirplan.catalog import CATALOG
 from fhirplan.cli.sync import opened
 from fhirplan.ehr.client import client
 from fhirplan.ehr.discovery import Capabilities
+from fhirplan.ehr.failures import LATER
 from fhirplan.ehr.routes import Method, told
 from fhirplan.ehr.vendors import vendor_of
 from fhirplan.ehr.vendors.vendor import Vendor
+from fhirplan.errors import EhrUnavailable
 from fhirplan.fhir import codec
 from fhirplan.fhir.dates import instant
 from fhirplan.settings import DEFAULT_CONNECTION, Connection
@@ -43,8 +45,11 @@ def probe(url: str, form: str) -> None:
     The token and timeout of the connection with that URL are used where the settings have one.
     """
     connection = _connection(url)
-    with client(connection) as ehr:
-        found = ehr.capabilities()
+    try:
+        with client(connection) as ehr:
+            found = ehr.capabilities()
+    except EhrUnavailable as error:
+        raise click.ClickException(error.text.removesuffix(LATER).rstrip()) from None
     vendor = vendor_of(found.software, connection.ehr_vendor)
     if form == "json":
         click.echo(codec.pretty(_plain(found, vendor)))

@@ -7,10 +7,10 @@ from cryptography.fernet import Fernet
 
 from fhirplan import settings
 from fhirplan.settings import Settings
-from fhirplan.store import sessions, tickets
+from fhirplan.store.access import sessions, tickets
+from fhirplan.store.access.sealing import Sealer, sealer
+from fhirplan.store.access.signing import signing_keys
 from fhirplan.store.engine import Database
-from fhirplan.store.sealing import Sealer, sealer
-from fhirplan.store.signing import signing_keys
 
 
 @click.group()

@@ -48,9 +48,10 @@ class Loaded:
 @click.option("--connection", default=DEFAULT_CONNECTION, show_default=True, help="The connection to load into.")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def command(paths: tuple[Path, ...], connection: str, form: str) -> None:
-    """Load Bundles, single resources, or folders of them.
+    """Load Bundles, single resources, NDJSON, or folders of them.
 
-    A transaction or batch is taken as it is; of any other Bundle each resource is put under its own id, all or none.
+    A transaction or batch is taken as it is; of any other Bundle and of NDJSON each resource is put under its own
+    id, all or none.
     Exits with 0 when all was taken, 1 when something was refused.
     """
     chosen = settings.load()
@@ -59,7 +60,7 @@ def command(paths: tuple[Path, ...], connection: str, form: str) -> None:
         raise click.UsageError(f"There is no connection named {connection!r} in the settings.")
     files = list(_files(paths))
     if not files:
-        raise click.UsageError("There is no .json file in there.")
+        raise click.UsageError(f"There is no .json or .ndjson file in {', '.join(map(str, paths))}.")
     services = assembly.build(chosen)
     done = []
     with Progress(console=Console(stderr=True), transient=True) as progress:
@@ -77,7 +78,7 @@ def load(services: Services, connection: str, path: Path) -> Loaded:
     base = fhir_base(services.settings, connection)
     try:
         text = path.read_bytes()
-        read = codec.loads_resource(text, max_depth=services.settings.max_depth)
+        read = _read(text, path.suffix == ".ndjson", services.settings.max_depth)
         bundle = _bundle(read)
     except FhirplanError as error:
         return Loaded(str(path), status(error), 0, error.issues)
@@ -96,6 +97,14 @@ def load(services: Services, connection: str, path: Path) -> Loaded:
     answered = codec.loads(reply.body).get("entry", [])
     refused = [issue for entry in answered for issue in issues(entry["response"].get("outcome")) if issue.is_error]
     return Loaded(str(path), reply.status, len(answered), tuple(refused))
+
+
+def _read(text: bytes, lines: bool, max_depth: int) -> Resource:
+    """The resource of a file; of NDJSON, a Bundle of those on its lines."""
+    if not lines:
+        return codec.loads_resource(text, max_depth=max_depth)
+    listed = [codec.loads_resource(line, max_depth=max_depth) for line in text.splitlines() if line.strip()]
+    return {"resourceType": "Bundle", "type": "collection", "entry": [{"resource": item} for item in listed]}
 
 
 def _bundle(resource: Resource) -> Resource:
@@ -123,7 +132,7 @@ def _put(resource: Any) -> dict[str, Any]:
 
 def _files(paths: Iterable[Path]) -> Iterable[Path]:
     for path in paths:
-        yield from sorted(path.rglob("*.json")) if path.is_dir() else (path,)
+        yield from sorted((*path.rglob("*.json"), *path.rglob("*.ndjson"))) if path.is_dir() else (path,)
 
 
 def _plain(item: Loaded) -> dict[str, Any]:

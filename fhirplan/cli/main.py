@@ -11,6 +11,8 @@ import click
 from fhirplan import __version__
 from fhirplan.errors import FhirplanError
 
+_NOT_CARRIED_OUT: Final = 2
+
 COMMANDS: Final = {
     "serve": "serve the FHIR API and the chart pages",
     "worker": "pull, push and keep the coordination state current until stopped",
@@ -58,7 +60,7 @@ def command() -> None:
 
 
 def main() -> None:
-    """Runs the command line; an error of ours ends it with its words and exit code 2."""
+    """Runs the command line; what cannot be carried out ends it with words, never a traceback, and exit code 2."""
     try:
         # Not standing alone, click gives the code of an Exit back instead of leaving with it.
         code = command.main(standalone_mode=False)
@@ -70,7 +72,16 @@ def main() -> None:
         sys.exit(130)
     except click.ClickException as error:
         error.show()
-        sys.exit(error.exit_code)
+        sys.exit(_NOT_CARRIED_OUT)
     except FhirplanError as error:
         click.echo(f"fhirplan: {error.text}", err=True)
-        sys.exit(2)
+        sys.exit(_NOT_CARRIED_OUT)
+    except OSError as error:
+        click.echo(f"fhirplan: {_of_system(error)}", err=True)
+        sys.exit(_NOT_CARRIED_OUT)
+
+
+def _of_system(error: OSError) -> str:
+    """What the operating system refused, and of which file."""
+    what = error.strerror or str(error) or type(error).__name__
+    return f"{error.filename}: {what}." if error.filename is not None else f"{what}."

@@ -13,9 +13,9 @@ from fhirplan.errors import NotFound, Refused
 from fhirplan.fhir import codec, outcome
 from fhirplan.fhir.dates import instant
 from fhirplan.settings import DEFAULT_CONNECTION
-from fhirplan.store import circuits, outbox
 from fhirplan.store.engine import Database
-from fhirplan.store.outbox import Entry
+from fhirplan.store.sync import circuits, outbox
+from fhirplan.store.sync.outbox import Entry
 from fhirplan.sync.breaker import told
 
 _connection = click.option("--connection", default=DEFAULT_CONNECTION, show_default=True, help="Which EHR.")

@@ -64,6 +64,13 @@ from fhirplan.sandbox.server import Server
     help="A public app that people may open and sign in to: where it is sent back to and, second, where it is opened.",
 )
 @click.option(
+    "--sample-app",
+    "opens_sample",
+    default="",
+    metavar="URL",
+    help="Serve a small SMART app too, which charts of the FHIR server at this base open at /sample-app/launch.",
+)
+@click.option(
     "--token-lifetime",
     type=click.IntRange(1, LIFETIME),
     default=LIFETIME,
@@ -86,6 +93,7 @@ def command(
     require_auth: bool,
     clients: tuple[str, ...],
     apps: tuple[str, ...],
+    opens_sample: str,
     token_lifetime: int,
     spec: str | None,
     seed: int | None,
@@ -100,7 +108,8 @@ def command(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
     store = _store(data)
-    server = _server(host, port, store, create_app(store, persona, gate, faults, _desk(apps, gate, token_lifetime)))
+    app = create_app(store, persona, gate, faults, _desk(apps, gate, token_lifetime), opens_sample)
+    server = _server(host, port, store, app)
     try:
         _load(store, folders)
         server.start()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ctypes
 import dataclasses
+import errno
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -37,6 +39,7 @@ def command(host: str, port: int, workers: int, threads: int, with_worker: bool)
     chosen = reachable_at(settings.load(), host, port)
     telemetry.configure(chosen.log_level, chosen.log_format)
     require_loopback_when_open(chosen, host)
+    require_free(host, port)
     prepare(Database.open(chosen.database))
     click.echo(banner(chosen, host, port), err=True)
     beside = _Beside(chosen) if with_worker else None
@@ -66,7 +69,7 @@ def application(chosen: Settings) -> Flask:
     """The application as each worker serves it, built before they fork."""
     services = assembly.build(chosen)
     made = create_app(services)
-    assembly.ready_to_fork(services)
+    assembly.settle(services)
     return made
 
 
@@ -88,6 +91,21 @@ def require_loopback_when_open(chosen: Settings, host: str) -> None:
             f"auth is open, which lets everybody read every patient, so it is not served on {host}. "
             "Use --host 127.0.0.1, or FHIRPLAN_AUTH=smart."
         )
+
+
+def require_free(host: str, port: int) -> None:
+    """Raises Misconfigured when this machine cannot listen there."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise Misconfigured(
+                f"Port {port} on {host} is taken by another program. Stop that one, or choose another with --port."
+            ) from None
+        raise Misconfigured(f"Cannot listen on {host} port {port}: {error.strerror}.") from None
 
 
 def prepare(database: Database) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -65,21 +66,27 @@ OF_CONNECTION: Final = (
 def command(once: bool, dry_run: bool, full: bool, name: str, form: str, record: Path | None, scrub: bool) -> None:
     """Pull from the EHR and push to it now.
 
-    Exits with 0 when both sides agree, 1 when something waits, is parked, is in conflict or failed.
+    What was just saved in the chart goes as soon as it can be undone no longer, which is waited for up to a minute.
+    Exits with 0 when both sides agree, 1 when something waits, is parked, is in conflict or failed. With --dry-run it
+    exits with 0 when everything could be looked at.
     """
     chosen = settings.load()
     telemetry.configure(chosen.log_level if chosen.log_level == "debug" else "error", chosen.log_format)
     if scrub and not record:
         raise click.UsageError("--scrub is for --record FILE.")
     how = {"dry_run": dry_run, "full": full, "once": once}
-    with opened(chosen, name) as sides, _recorded(record, sides, chosen, how, scrub=scrub) as (used, keep):
-        report = watched(lambda progress: run_sync(used, progress=progress, **how))
+    with (
+        opened(chosen, name, settled=True) as sides,
+        _recorded(record, sides, chosen, how, scrub=scrub) as (used, keep),
+    ):
+        report = watched(lambda progress: run_sync(used, progress=progress, wait=time.sleep, **how))
         keep(report)
     if form == "json":
         click.echo(codec.pretty(report.as_json()))
     else:
         show(report, dry_run=dry_run)
-    raise click.exceptions.Exit(0 if report.agreed or dry_run else 1)
+    well = not report.problems if dry_run else report.agreed
+    raise click.exceptions.Exit(0 if well else 1)
 
 
 @contextmanager
@@ -94,6 +101,8 @@ def _recorded(
 
     if path.exists():
         raise click.UsageError(f"{path} is there already. Name another file for the recording.")
+    if not path.absolute().parent.is_dir():
+        raise click.UsageError(f"There is no folder {path.parent} to put the recording into.")
     most = chosen.recording_max_bytes
     with Recording(path, sides, _circumstances(sides, chosen, how), scrub=scrub, max_bytes=most) as recording:
         yield recording.sides, recording.ended
@@ -119,13 +128,18 @@ def _circumstances(sides: Sides, chosen: Settings, how: dict[str, bool]) -> dict
 
 
 class opened:  # noqa: N801 - used as a context manager only
-    """The sides of a connection by its name, closed at the end. Raises click.UsageError for an unknown name."""
+    """The sides of a connection by its name, closed at the end; ``settled`` for work that goes on for a while.
 
-    def __init__(self, chosen: Settings, name: str) -> None:
+    Raises click.UsageError for an unknown name.
+    """
+
+    def __init__(self, chosen: Settings, name: str, *, settled: bool = False) -> None:
         connection = chosen.connection(name)
         if connection is None:
             raise click.UsageError(f"There is no connection named {name!r} in the settings.")
         services = assembly.build(chosen)
+        if settled:
+            assembly.settle(services)
         self._sides = assembly.build_sync(chosen, services, connection)
 
     def __enter__(self) -> Sides:
@@ -183,6 +197,8 @@ def standing(report: SyncReport) -> str:
     todo = []
     if report.conflicts:
         todo.append("see: fhirplan conflicts list")
-    if report.parked or report.waiting:
+    if report.undoable:
+        todo.append(f"{report.undoable} can still be undone and will be sent after that")
+    if report.parked or report.waiting > report.undoable:
         todo.append("see: fhirplan outbox list")
     return "Both sides do not agree yet" + (f"; {'; '.join(todo)}." if todo else ".")

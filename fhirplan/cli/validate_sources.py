@@ -25,16 +25,20 @@ class Job:
 
 
 def jobs(paths: Iterable[str], each_entry: bool) -> Iterator[Job]:
-    """The texts behind the paths given; raises click.UsageError for a path that is not there."""
+    """The texts behind the paths given; raises click.UsageError for a path that is not there or holds none."""
     for path in paths:
         if path == "-":
             yield from _split("-", sys.stdin.buffer.read(), each_entry, ndjson=None)
             continue
         place = Path(path)
         if place.is_dir():
-            for file in sorted(place.rglob("*")):
-                if file.suffix in (".json", ".ndjson") and file.is_file():
-                    yield from _file(str(file), file, each_entry)
+            files = [
+                file for file in sorted(place.rglob("*")) if file.suffix in (".json", ".ndjson") and file.is_file()
+            ]
+            if not files:
+                raise click.UsageError(f"There is no .json or .ndjson file in {path}, so nothing was validated.")
+            for file in files:
+                yield from _file(str(file), file, each_entry)
         elif place.exists():
             yield from _file(path, place, each_entry)
         else:

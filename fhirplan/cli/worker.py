@@ -20,6 +20,7 @@ def command() -> None:
     services = assembly.build(chosen)
     with services.database.read():
         pass
+    assembly.settle(services)
     named = [item.name for item in chosen.all_connections if item.ehr_url]
     log.info("worker started", connections=named, push_interval=chosen.push_interval)
     consumer(

@@ -50,25 +50,18 @@ def notices(
     if kind not in TYPES or is_derived(changed) or (kind == "Task" and task_type(changed) == KIND):
         return ()
     local_now = now.astimezone(zone)
+    due = business_days_after(local_now, WITHIN, zone, holidays)
     found = []
     for plan in _plans(world, changed):
-        lead = target(plan.get("author"))
-        if word(plan) not in _IN_FORCE or not is_case_management(plan) or not lead.startswith("Practitioner"):
+        if not _is_led(plan):
             continue
-        made = _told(plan, changed, version, local_now, torn)
-        due = business_days_after(local_now, WITHIN, zone, holidays)
+        told = _told(plan, changed, version, local_now, torn)
         known = [task for task in plan_tasks(world, local(plan)) if task_type(task) == KIND]
-        if any(child(task, "focus", "reference") == made["focus"]["reference"] for task in known):
+        if any(child(task, "focus", "reference") == told["focus"]["reference"] for task in known):
             continue
         standing = _standing(known, local(changed))
-        if standing is None:
-            owned = {"requester": {"reference": requester}, "owner": {"reference": lead}}
-            restriction = {"period": {"end": due.isoformat(timespec="seconds")}}
-            task = labelled({**made, **owned, "restriction": restriction}, [changed])
-            found.append(Consequence("write", "cm-x-30", task))
-        else:
-            moved = {key: made[key] for key in ("description", "focus", "input", "lastModified")}
-            found.append(Consequence("write", "cm-x-30", labelled({**standing, **moved}, [standing, changed])))
+        task = _asked(told, plan, requester, due) if standing is None else _moved_on(standing, told)
+        found.append(Consequence("write", "cm-x-30", labelled(task, [item for item in (standing, changed) if item])))
     return tuple(found)
 
 
@@ -81,6 +74,15 @@ def _plans(world: World, changed: Resource) -> Iterable[Resource]:
     return world.points("CarePlan", "goal" if kind == "Goal" else "careTeam", ref)
 
 
+def _is_led(plan: Resource) -> bool:
+    """Whether it is a plan of ours in force, with somebody to tell."""
+    return word(plan) in _IN_FORCE and is_case_management(plan) and _lead(plan).startswith("Practitioner")
+
+
+def _lead(plan: Resource) -> str:
+    return target(plan.get("author"))
+
+
 def _standing(tasks: Iterable[Resource], about: str) -> Resource | None:
     """The open task that tells of a resource already."""
     for task in tasks:
@@ -88,6 +90,21 @@ def _standing(tasks: Iterable[Resource], about: str) -> Resource | None:
         if is_open(task) and focus is not None and focus.local == about:
             return task
     return None
+
+
+def _asked(told: Resource, plan: Resource, requester: str, due: datetime) -> Resource:
+    """A new task for the lead of the plan."""
+    return {
+        **told,
+        "requester": {"reference": requester},
+        "owner": {"reference": _lead(plan)},
+        "restriction": {"period": {"end": due.isoformat(timespec="seconds")}},
+    }
+
+
+def _moved_on(standing: Resource, told: Resource) -> Resource:
+    """The open task, which is about the newer version from here on."""
+    return {**standing, **{key: told[key] for key in ("description", "focus", "input", "lastModified")}}
 
 
 def _told(plan: Resource, changed: Resource, version: int, now: datetime, torn: bool) -> Resource:

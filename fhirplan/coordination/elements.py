@@ -50,6 +50,16 @@ def child(value: Json, *names: str) -> Json:
     return value
 
 
+def texts(source: Json, **names: str) -> dict[str, Any]:
+    """Texts of an object under other names, each with what extends it, such as its translations; none that it lacks."""
+    return {
+        f"{mark}{name}": value
+        for element, name in names.items()
+        for mark in ("", "_")
+        if child(source, element) and (value := child(source, f"{mark}{element}"))
+    }
+
+
 def word(resource: Json, element: str = "status") -> str:
     """The code in a primitive element, "" when it is missing or no string."""
     found = resource.get(element) if isinstance(resource, dict) else None

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from html import escape
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from fhirplan.coordination.elements import child, codes, local, objects, targets
+from fhirplan.coordination.elements import child, codes, local, objects, targets, texts
 from fhirplan.coordination.vocabulary import CARE_TEAM_ROLE, PLAN_CATEGORY, PROGRAM
 from fhirplan.coordination.world import World
 from fhirplan.fhir.codec import Resource
@@ -31,8 +31,8 @@ class Order:
 
     ``anchors`` maps names such as ``discharge`` to moments. ``plan`` is a stored plan to add to, else a new one is
     made; ``team`` the care team whose members own the tasks of their role, else a new one with the lead alone.
-    ``left_out`` are the ids of actions that are not wanted, ``applies`` tells of an action with conditions whether
-    they hold for the patient.
+    ``left_out`` are the ids of actions that are not wanted, ``owners`` says by their ids who is to do some of them
+    ("" for nobody yet), ``applies`` tells of an action with conditions whether they hold for the patient.
     """
 
     definition: Resource
@@ -45,6 +45,7 @@ class Order:
     team: Resource | None = None
     encounter: str = ""
     left_out: frozenset[str] = frozenset()
+    owners: Mapping[str, str] = field(default_factory=dict)
     holidays: Set[date] = frozenset()
     applies: Applies | None = None
 
@@ -114,7 +115,7 @@ def _new_plan(order: Order, plan_id: str) -> Resource:
         "status": "draft",
         "intent": "plan",
         "category": [{"coding": [_ASSESS_PLAN]}, {"coding": [_CASE_MANAGEMENT]}, *programs],
-        "title": title,
+        **(texts(order.definition, title="title") or {"title": title}),
         "subject": {"reference": order.patient},
         "period": {"start": written},
         "created": written,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from fhirplan.coordination.elements import child, codes, local, objects, word
+from fhirplan.coordination.elements import child, codes, local, objects, texts, word
 from fhirplan.coordination.offsets import Window
 from fhirplan.coordination.order import PROFILES, Order
 from fhirplan.coordination.vocabulary import PERTAINS_TO_GOAL
@@ -76,7 +76,7 @@ def referral(
         "intent": "order",
         "category": [{"coding": objects(child(service, "code", "coding"))}],
         "priority": action.get("priority") or "routine",
-        "code": {**(service.get("code") or {}), "text": action.get("title")},
+        "code": {**(service.get("code") or {}), **texts(action, title="text")},
         "subject": {"reference": order.patient},
         "encounter": {"reference": order.encounter} if order.encounter else None,
         "occurrencePeriod": occurrence(window) if window else None,

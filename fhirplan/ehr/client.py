@@ -10,6 +10,7 @@ from typing import Final, Self
 from urllib.parse import quote
 
 from fhirplan.ehr import failures, paging
+from fhirplan.ehr.budget import Urgency
 from fhirplan.ehr.discovery import Capabilities, capabilities
 from fhirplan.ehr.tape import Exchange, recording
 from fhirplan.ehr.transport import Answer, Transport, transport
@@ -83,6 +84,10 @@ class EhrClient:
         made = EhrClient(self._via.twin(), clock=self._clock)
         made._known, made._asked = self._known, self._asked
         return made
+
+    def matters(self, urgency: Urgency) -> None:
+        """Says for whose sake the next calls are, which decides who goes first where calls have to wait."""
+        self._via.urgency = urgency
 
     @property
     def errors(self) -> int:

@@ -17,6 +17,9 @@ from fhirplan.errors import EhrFailure, EhrRejected, EhrUnavailable, EhrVersionM
 from fhirplan.fhir import codec, outcome
 
 LONGEST_RETRY_AFTER: Final = 3600.0
+LATER: Final = "It is tried again later."
+"""What passes do of themselves, and a command that asks once does not."""
+_TRUST: Final = "If it is signed by a CA of your own, name that CA's file in the environment: REQUESTS_CA_BUNDLE."
 _WRITES: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _NEVER_TAKEN: Final = frozenset({401, 425, 429})
 _WORDS: Final = {
@@ -45,12 +48,14 @@ def unreachable(error: Exception, method: str) -> EhrUnavailable:
     """No answer at all; only a connection that was never made leaves no doubt about a write."""
     never_left = isinstance(error, requests.ConnectTimeout) or _never_connected(error)
     slow = isinstance(error, requests.Timeout)
-    if never_left:
-        text = "The EHR cannot be reached: no connection could be made. It is tried again later."
+    if isinstance(error, requests.exceptions.SSLError):
+        text = f"The EHR's TLS certificate or version is not accepted here. {_TRUST} {LATER}"
+    elif never_left:
+        text = f"The EHR cannot be reached: {_not_made(error)}. Check ehr_url and the network. {LATER}"
     elif slow:
-        text = f"The EHR did not answer {method} in time. It is tried again later."
+        text = f"The EHR did not answer {method} in time. {LATER}"
     else:
-        text = f"The connection to the EHR broke before it answered {method}. It is tried again later."
+        text = f"The connection to the EHR broke before it answered {method}. {LATER}"
     return EhrUnavailable(
         _issue("timeout" if slow else "transient", text), outcome_unknown=_in_doubt(method, never_left)
     )
@@ -64,6 +69,20 @@ def _never_connected(error: BaseException) -> bool:
         return False
     cause = error.args[0]
     return isinstance(cause, MaxRetryError) and isinstance(cause.reason, NewConnectionError)
+
+
+def _not_made(error: Exception) -> str:
+    """Why no connection was made, as far as the system tells it apart."""
+    from urllib3.exceptions import ConnectTimeoutError, NameResolutionError
+
+    cause = getattr(error.args[0] if error.args else None, "reason", None)
+    if isinstance(cause, NameResolutionError):
+        return "its host name is not known here"
+    if isinstance(cause.__cause__ if cause else None, ConnectionRefusedError):
+        return "nothing listens at its address (connection refused)"
+    if isinstance(cause, ConnectTimeoutError):
+        return "nothing answers at its address"
+    return "no connection could be made"
 
 
 def broken_body(error: HTTPError, method: str) -> BrokenBody:

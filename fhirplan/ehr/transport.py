@@ -20,7 +20,7 @@ from urllib3.exceptions import HTTPError
 from urllib3.util import Retry
 
 from fhirplan.ehr import failures
-from fhirplan.ehr.budget import Budget, budget
+from fhirplan.ehr.budget import Budget, Urgency, budget
 from fhirplan.settings import LOOPBACK_HOSTS, Connection
 
 MAX_ANSWER_BYTES: Final = 64 * 2**20
@@ -82,7 +82,8 @@ class Transport:
     """One pooled HTTP session to one EHR; not shared between threads.
 
     ``timeout`` is the seconds in which an answer must begin, and again those in which it must be complete; ``counts``
-    has the requests asked for, without the repetitions of reads. ``observer`` is told each exchange.
+    has the requests asked for, without the repetitions of reads. ``observer`` is told each exchange. ``urgency`` says
+    which calls go first where they have to wait.
     """
 
     def __init__(
@@ -100,6 +101,7 @@ class Transport:
         self.timeout = timeout
         self.counts = Counts()
         self.observer: Observer | None = None
+        self.urgency: Urgency = "push"
         self._max_bytes = max_bytes
         self._clock = clock
         self._session = requests.Session()
@@ -215,7 +217,7 @@ class Transport:
         body: bytes | None,
         headers: Mapping[str, str],
     ) -> tuple[Answer, str]:
-        self._budget.spend()
+        self._budget.spend(self.urgency)
         self.counts.calls += 1
         sent = {**headers, "Content-Type": JSON_TYPE} if body is not None else dict(headers)
         try:

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import msgspec
 
-from fhirplan.errors import Issue, MalformedRequest, TooCostly
+from fhirplan.errors import TYPOGRAPHIC_QUOTES, Issue, MalformedRequest, TooCostly
 
 Json = Any
 Resource = dict[str, Any]
@@ -96,7 +96,7 @@ def loads(text: str | bytes, *, max_depth: int = MAX_DEPTH) -> Json:
     try:
         value, end = _decoder.raw_decode(text, _skip(text, 0))
     except json.JSONDecodeError as error:
-        raise _malformed(f"This is not JSON: {error.msg}.", text, error.pos) from None
+        raise _malformed(_not_json(error, text), text, error.pos) from None
     except _Duplicate as error:
         raise _malformed(
             f"The key {json.dumps(error.key)[:80]} stands twice in one object. Remove one of them.",
@@ -115,6 +115,15 @@ def loads(text: str | bytes, *, max_depth: int = MAX_DEPTH) -> Json:
     if isinstance(value, dict | list) and text.count("{") + text.count("[") > max_depth and _depth(value) > max_depth:
         raise _too_deep(max_depth)
     return value
+
+
+def _not_json(error: json.JSONDecodeError, text: str) -> str:
+    found = text[error.pos : error.pos + 1]
+    if not text.strip():
+        return "This is not JSON: there is no text at all."
+    if found and found in TYPOGRAPHIC_QUOTES:
+        return f'This is not JSON: {found} is no quotation mark here. Write ".'
+    return f"This is not JSON: {error.msg}."
 
 
 def loads_resource(text: str | bytes, *, max_depth: int = MAX_DEPTH) -> Resource:

@@ -20,6 +20,8 @@ _KEPT: Final = frozenset({"resourceType", "reference", "id", "url", "etag", "las
 _NOT_OF_PEOPLE: Final = frozenset({"CapabilityStatement"})
 _DIV: Final = '<div xmlns="http://www.w3.org/1999/xhtml">{}</div>'
 _BIRTH: Final = frozenset({"birthDate"})
+# What the links of a Bundle are called: without it no page after the first would be found.
+_LINK: Final = ("relation", "link.relation")
 
 
 def scrubbed(resource: Resource, salt: str, *, keep_system: str) -> Resource:
@@ -73,6 +75,8 @@ class _Walk:
         element, code = known
         if element.content and of:
             return self._object(value, of, element.content)
+        if (key, element.path) == _LINK:
+            return value
         if code in ("Resource", "DomainResource"):
             return [self.resource(item) for item in value] if isinstance(value, list) else self.resource(value)
         if code in ("BackboneElement", "Element") and of and of.children.get(element.path):

@@ -12,7 +12,7 @@ from typing import Final
 from fhirplan.catalog import spec
 from fhirplan.errors import MalformedRequest, NotSupported
 from fhirplan.fhir.reference import ID
-from fhirplan.interactions import operations
+from fhirplan.interactions.operations import declarations
 from fhirplan.interactions.outcomes import MethodNotAllowed
 from fhirplan.interactions.values import Kind
 
@@ -132,7 +132,7 @@ def _longer(method: str, parts: list[str], path: str) -> Address:
 
 
 def _operation(method: str, type_: str, called: str, path: str, *, instance: bool = False) -> Kind:
-    operation = operations.found(called[1:], type_, instance=instance)
+    operation = declarations.found(called[1:], type_, instance=instance)
     if operation is None:
         raise _nothing(path)
     return _chosen(method, dict.fromkeys(operation.methods, operation.code), path)

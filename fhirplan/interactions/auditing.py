@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import re
+from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, quote_plus, urlencode
 
 from fhirplan.access.decide import PUBLIC, limits
 from fhirplan.errors import InvalidSearch, NotFound
@@ -14,7 +16,7 @@ from fhirplan.fhir.codec import dumps
 from fhirplan.fhir.dates import instant, span
 from fhirplan.fhir.reference import parse
 from fhirplan.interactions.address import AUDIT
-from fhirplan.interactions.operations import OPERATIONS
+from fhirplan.interactions.operations.declarations import OPERATIONS
 from fhirplan.interactions.parameters import refuse_parameters
 from fhirplan.interactions.services import Services
 from fhirplan.interactions.values import Interaction, Reply
@@ -64,7 +66,13 @@ def note(services: Services, asked: Interaction, reply: Reply) -> None:
 
 def _query(asked: Interaction) -> str:
     """The query as it is kept; none where somebody may have put a token into it by mistake."""
-    return urlencode(asked.parameters)[:_LONGEST] if asked.parameters and asked.kind != "access-explain" else ""
+    if not asked.parameters or asked.kind == "access-explain":
+        return ""
+    return "&".join([f"{_quoted(name)}={_quoted(text)}" for name, text in asked.parameters])[:_LONGEST]
+
+
+# The same names and values are asked for again and again; no more are remembered than are worth it.
+_quoted: Final = lru_cache(maxsize=1024)(quote_plus)
 
 
 def _action(kind: str) -> Action:
@@ -99,6 +107,25 @@ def audit_search(services: Services, tx: Transaction, interaction: Interaction) 
 
     What was read in the last half second may still be on its way.
     """
+    given, low, high = _criteria(interaction)
+    only = _whose(services, interaction, given)
+    if only is None:
+        return Reply(200, searchset(interaction.base, (), [("self", _link(interaction, interaction.parameters))]))
+    settings = services.settings
+    count = min(_number(given, "_count", settings.default_count), settings.max_count)
+    before = _number(given, "_page", _EDGE)
+    found = audit.found(tx, interaction.connection, patient=only, low=low, high=high, before=before, count=count + 1)
+    page = found[:count]
+    links = [("self", _link(interaction, interaction.parameters))]
+    if len(found) > count and page:
+        kept = [pair for pair in interaction.parameters if pair[0] != "_page"]
+        links.append(("next", _link(interaction, (*kept, ("_page", str(page[-1].aid))))))
+    listed = (("AuditEvent", str(row.aid), dumps(event(row))) for row in page)
+    return Reply(200, searchset(interaction.base, listed, links))
+
+
+def _criteria(interaction: Interaction) -> tuple[dict[str, str], int, int]:
+    """What is asked for by name, and the span of time in ms."""
     refuse_parameters(interaction, "patient", "date", "_count", "_page")
     given: dict[str, str] = {}
     low, high = -_EDGE, _EDGE
@@ -110,33 +137,19 @@ def audit_search(services: Services, tx: Transaction, interaction: Interaction) 
             raise InvalidSearch(f"{name} is given twice. Give it once.", expression=name)
         else:
             given[name] = text
+    return given, low, high
+
+
+def _whose(services: Services, interaction: Interaction, given: Mapping[str, str]) -> str | None:
+    """The patient whose accesses are listed, "" for everybody's; None where the caller may see none of them."""
     patient = _PATIENT.fullmatch(given.get("patient", "x"))
     if patient is None:
         raise InvalidSearch("patient is no id such as Patient/p1.", expression="patient")
     only = patient[1] if "patient" in given else ""
-    if not _may_see(services, interaction, "s", only):
-        own = _patients(interaction, "s")
-        if only or len(own) != 1:
-            return Reply(200, searchset(interaction.base, (), [("self", _link(interaction, interaction.parameters))]))
-        only = own[0]
-    settings = services.settings
-    count = min(_number(given, "_count", settings.default_count), settings.max_count)
-    found = audit.found(
-        tx,
-        interaction.connection,
-        patient=only,
-        low=low,
-        high=high,
-        before=_number(given, "_page", _EDGE),
-        count=count + 1,
-    )
-    page = found[:count]
-    links = [("self", _link(interaction, interaction.parameters))]
-    if len(found) > count and page:
-        kept = [pair for pair in interaction.parameters if pair[0] != "_page"]
-        links.append(("next", _link(interaction, (*kept, ("_page", str(page[-1].aid))))))
-    listed = (("AuditEvent", str(row.aid), dumps(event(row))) for row in page)
-    return Reply(200, searchset(interaction.base, listed, links))
+    if _may_see(services, interaction, "s", only):
+        return only
+    own = _patients(interaction, "s")
+    return own[0] if not only and len(own) == 1 else None
 
 
 def _may_see(services: Services, asked: Interaction, letter: str, patient: str) -> bool:

@@ -14,8 +14,9 @@ from fhirplan.errors import EhrUnavailable, InvalidToken, MalformedToken
 from fhirplan.fhir import reference
 from fhirplan.interactions.issuers import Issuer, Known, Rejected
 from fhirplan.interactions.services import Services
-from fhirplan.store import links, versions
+from fhirplan.store import versions
 from fhirplan.store.engine import Transaction
+from fhirplan.store.sync import links
 
 _BEARER: Final = re.compile(r"[Bb][Ee][Aa][Rr][Ee][Rr] +([A-Za-z0-9\-._~+/]+=*)")
 _ID: Final = re.compile(r"[A-Za-z0-9\-.]{1,64}")

@@ -8,7 +8,7 @@ from fhirplan.interactions.conditions import required
 from fhirplan.interactions.matching import chosen
 from fhirplan.interactions.outcomes import said
 from fhirplan.interactions.parameters import refuse_parameters
-from fhirplan.interactions.provenances import refuse_made
+from fhirplan.interactions.provenance.provenances import refuse_made
 from fhirplan.interactions.services import Services
 from fhirplan.interactions.touching import touched
 from fhirplan.interactions.values import Interaction, Reply

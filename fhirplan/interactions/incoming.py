@@ -9,7 +9,7 @@ from typing import Final
 from fhirplan.errors import InvalidResource, Issue, MalformedRequest
 from fhirplan.fhir.codec import Resource, loads_resource
 from fhirplan.fhir.reference import rewrite
-from fhirplan.interactions.linking import may_have_conditional, refuse_conditional
+from fhirplan.interactions.bundles.linking import may_have_conditional, refuse_conditional
 from fhirplan.interactions.services import Services
 from fhirplan.interactions.values import Interaction
 from fhirplan.settings import Connection

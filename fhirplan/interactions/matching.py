@@ -18,7 +18,7 @@ from fhirplan.interactions.values import Interaction, Parameters
 from fhirplan.search import match
 from fhirplan.search.query import Query
 from fhirplan.store.engine import Transaction
-from fhirplan.store.search_sql import search
+from fhirplan.store.search.searching import search
 from fhirplan.store.versions import Version
 
 ENOUGH = 3

@@ -8,9 +8,10 @@ from typing import Any, Final
 
 from fhirplan import __version__
 from fhirplan.catalog import CATALOG, ResourceSpec
+from fhirplan.catalog.compartment import BESIDE, PATIENT
 from fhirplan.fhir.codec import dumps
 from fhirplan.interactions.address import AUDIT, TYPES
-from fhirplan.interactions.operations import OPERATIONS, Operation, name
+from fhirplan.interactions.operations.declarations import OPERATIONS, Operation, name
 from fhirplan.interactions.parameters import refuse_parameters
 from fhirplan.interactions.services import Services
 from fhirplan.interactions.values import Interaction, Reply
@@ -18,6 +19,7 @@ from fhirplan.interactions.values import Interaction, Reply
 _FORMATS: Final = ("application/fhir+json", "application/fhir+xml")
 _HISTORY: Final = ("_count", "_since", "_at")
 _RESULTS: Final = ("_count",)
+_BELOW: Final = tuple(sorted((*PATIENT, *BESIDE)))
 _PREFER: Final = ["return=minimal", "return=representation", "return=OperationOutcome"]
 
 
@@ -48,6 +50,7 @@ def _described(base: str) -> bytes:
     paths[f"/{AUDIT}/{{id}}"] = {"get": _call(f"{AUDIT}-read", "One access", [_ref("id")])}
     for type_ in sorted(CATALOG):
         paths.update(_of_type(CATALOG[type_]))
+    paths.update(_compartment())
     return dumps(
         {
             "openapi": "3.0.3",
@@ -97,6 +100,20 @@ def _of_type(spec: ResourceSpec) -> dict[str, Any]:
         "get": _call(f"{type_}-explain-get", OPERATIONS["explain"].title, asked),
         "post": _call(f"{type_}-explain-post", OPERATIONS["explain"].title, asked, "Form"),
     }
+    return made
+
+
+def _compartment() -> dict[str, Any]:
+    """What is searched below a patient: each type that belongs there, and all at once (R4 section 3.1.1.4.1)."""
+    named = {type_: [*(_query(item.code) for item in CATALOG[type_].parameters), *_named(_RESULTS)] for type_ in _BELOW}
+    named["*"] = _named(("_type", "_id", "_lastUpdated", "_count"))
+    made: dict[str, Any] = {}
+    for type_, search in named.items():
+        what = "everything" if type_ == "*" else type_
+        asked, id_ = [_ref("id"), *search], f"Patient-compartment-{what}"
+        path, text = f"/Patient/{{id}}/{type_}", f"Search {what} of a patient"
+        made[path] = {"get": _call(id_, text, asked)}
+        made[f"{path}/_search"] = {"post": _call(f"{id_}-form", f"{text} by a form", asked, "Form")}
     return made
 
 

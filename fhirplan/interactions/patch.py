@@ -11,12 +11,12 @@ from typing import Final
 from fhirplan.errors import Gone, InvalidResource, Issue, MalformedRequest, NotFound, VersionMismatch
 from fhirplan.fhir.codec import Json, Resource, dumps, loads
 from fhirplan.fhir.patch import fhirpath_patch, json_patch
+from fhirplan.interactions.bundles.linking import refuse_conditional
 from fhirplan.interactions.conditions import required
 from fhirplan.interactions.incoming import checked, refusing, relative
-from fhirplan.interactions.linking import refuse_conditional
 from fhirplan.interactions.matching import chosen
 from fhirplan.interactions.parameters import refuse_parameters
-from fhirplan.interactions.provenances import refuse_made
+from fhirplan.interactions.provenance.provenances import refuse_made
 from fhirplan.interactions.services import Services
 from fhirplan.interactions.touching import touched
 from fhirplan.interactions.values import Interaction, Reply

@@ -9,32 +9,32 @@ from typing import Final
 
 from fhirplan.access.decide import decide
 from fhirplan.errors import FhirplanError, Misconfigured
-from fhirplan.interactions.applying import apply_template
-from fhirplan.interactions.as_of import as_of
-from fhirplan.interactions.assessing import extract
 from fhirplan.interactions.auditing import audit_read, audit_search, note
 from fhirplan.interactions.authenticate import authenticate
-from fhirplan.interactions.break_glass import break_glass
-from fhirplan.interactions.bundle import bundle
+from fhirplan.interactions.bundles.bundle import bundle
+from fhirplan.interactions.bundles.transaction import Read
 from fhirplan.interactions.capabilities import capabilities
 from fhirplan.interactions.create import create
 from fhirplan.interactions.definitions import definition_read, definition_search
 from fhirplan.interactions.delete import delete
-from fhirplan.interactions.everything import patient_everything, plan_everything
-from fhirplan.interactions.explain import explain
-from fhirplan.interactions.explaining_access import explain_access
 from fhirplan.interactions.history import history_instance, history_system, history_type
-from fhirplan.interactions.meta import meta, meta_add, meta_delete
 from fhirplan.interactions.openapi import openapi
+from fhirplan.interactions.operations.applying import apply_template
+from fhirplan.interactions.operations.as_of import as_of
+from fhirplan.interactions.operations.assessing import extract
+from fhirplan.interactions.operations.break_glass import break_glass
+from fhirplan.interactions.operations.everything import patient_everything, plan_everything
+from fhirplan.interactions.operations.explain import explain
+from fhirplan.interactions.operations.explaining_access import explain_access
+from fhirplan.interactions.operations.meta import meta, meta_add, meta_delete
+from fhirplan.interactions.operations.subscription_events import subscription_events, subscription_status
+from fhirplan.interactions.operations.validate import validate
 from fhirplan.interactions.outcomes import refusal
 from fhirplan.interactions.patch import patch
 from fhirplan.interactions.read import read, vread
 from fhirplan.interactions.search import search_compartment, search_system, search_type
 from fhirplan.interactions.services import Services
-from fhirplan.interactions.subscription_events import subscription_events, subscription_status
-from fhirplan.interactions.transaction import Read
 from fhirplan.interactions.update import update
-from fhirplan.interactions.validate import validate
 from fhirplan.interactions.values import Interaction, Reply
 
 READS: Final[dict[str, Read]] = {

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import lru_cache
 
 from fhirplan.access.actor import Actor, Grant
-from fhirplan.access.consent import Label
 from fhirplan.fhir.codec import Resource
 from fhirplan.fhir.reference import parse
 from fhirplan.interactions.services import Services
 from fhirplan.settings import Settings
-from fhirplan.store import consents, emergencies, versions
-from fhirplan.store.compartment import members
+from fhirplan.store import versions
+from fhirplan.store.access import consents, emergencies
+from fhirplan.store.access.recipients import labels
+from fhirplan.store.access.withheld import Reader, Withheld
 from fhirplan.store.engine import Transaction
-from fhirplan.store.withheld import Reader, Withheld
+from fhirplan.store.search.compartment import members
 
 _MOST_ROLES = 100
 
@@ -38,16 +38,6 @@ def withheld(services: Services, tx: Transaction, connection: str, actor: Actor)
         only=only,
     )
     return Withheld(tx, connection, reader, now)
-
-
-def labels(settings: Settings) -> tuple[Label, ...]:
-    """The labels that are guarded, as system and code."""
-    return _split(settings.guarded_labels)
-
-
-@lru_cache(maxsize=16)
-def _split(listed: tuple[str, ...]) -> tuple[Label, ...]:
-    return tuple((system, code) for system, _, code in (item.rpartition("|") for item in listed))
 
 
 def _names(tx: Transaction, connection: str, settings: Settings, grant: Grant) -> Iterator[str]:

@@ -14,16 +14,18 @@ from fhirplan.errors import Issue
 from fhirplan.fhir.bundle import searchset
 from fhirplan.fhir.codec import dumps
 from fhirplan.interactions.outcomes import said
-from fhirplan.interactions.provenances import search_provenance, with_made
+from fhirplan.interactions.provenance.provenances import search_provenance, with_made
 from fhirplan.interactions.services import Services
 from fhirplan.interactions.shown import cut
 from fhirplan.interactions.sight import Sight, owner, sight
 from fhirplan.interactions.terminology import codes_of
 from fhirplan.interactions.values import Interaction, Parameters, Reply
-from fhirplan.search.query import Compartment, Limits, Query, Shown, parse, parse_types
+from fhirplan.search.context import Limits
+from fhirplan.search.query import Compartment, Query, parse, parse_types
+from fhirplan.search.results import Shown
 from fhirplan.settings import Settings
 from fhirplan.store.engine import Transaction
-from fhirplan.store.search_sql import Found, search, search_types
+from fhirplan.store.search.searching import Found, search, search_types
 from fhirplan.store.versions import Version
 from fhirplan.store.writes import PROVENANCE
 

@@ -6,10 +6,10 @@ from fhirplan.access.decide import patients
 from fhirplan.interactions.services import Services
 from fhirplan.interactions.sight import SHARED, sight
 from fhirplan.interactions.values import Interaction
+from fhirplan.store.coordination.record import StoredRecord
 from fhirplan.store.engine import Transaction
-from fhirplan.store.record import StoredRecord
+from fhirplan.store.search.visible import belongs
 from fhirplan.store.versions import Version
-from fhirplan.store.visible import belongs
 
 
 def seen_record(services: Services, tx: Transaction, interaction: Interaction) -> StoredRecord:

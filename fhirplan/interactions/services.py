@@ -12,11 +12,11 @@ from fhirplan.coordination.templates import behaviors
 from fhirplan.interactions.issuers import Issuers, Recognised
 from fhirplan.interactions.values import Interaction
 from fhirplan.settings import DEFAULT_CONNECTION, Connection, Settings
+from fhirplan.store.access.signing import SigningKeys
 from fhirplan.store.audit import Accesses
 from fhirplan.store.commit import Origin
+from fhirplan.store.coordination.ruled import Rules
 from fhirplan.store.engine import Database
-from fhirplan.store.ruled import Rules
-from fhirplan.store.signing import SigningKeys
 from fhirplan.validation import Validator
 from fhirplan.validation.definitions import Definitions
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Final
 
 from fhirplan.access.actor import Actor, Grant
@@ -21,18 +22,18 @@ from fhirplan.fhir.codec import Resource
 from fhirplan.interactions import reading
 from fhirplan.interactions.services import Services
 from fhirplan.interactions.values import Interaction
-from fhirplan.search.conditions import DEFAULTS, Context
 from fhirplan.search.conditions import criterion as parsed
+from fhirplan.search.context import Context
 from fhirplan.search.criteria import Chain, Condition, Criterion, Every, Negation, ReferenceValue, Some, TokenValue
 from fhirplan.search.definitions import ID
 from fhirplan.search.match import fulfils_alone
 from fhirplan.search.restrict import NONE, both, either, parts
 from fhirplan.store import provenance, versions, writes
+from fhirplan.store.access.withheld import Withheld, withholds_nothing
+from fhirplan.store.coordination.referred import referred
 from fhirplan.store.engine import Transaction
-from fhirplan.store.referred import referred
+from fhirplan.store.search.visible import belongs, visible
 from fhirplan.store.versions import Version
-from fhirplan.store.visible import belongs, visible
-from fhirplan.store.withheld import Withheld
 from fhirplan.store.writes import PROVENANCE
 
 SHARED: Final = frozenset({"Practitioner", "PractitionerRole", "Organization", "Location", "HealthcareService"})
@@ -87,7 +88,8 @@ class Sight:
         """
         if version.rid < 0:
             return self._sees_made(version)
-        if self.withheld.unlabelled(version.type, version.body):
+        open_ = withholds_nothing(self.tx, self.connection, version.body)
+        if open_ or self.withheld.unlabelled(version.type, version.body):
             # No consent has anything to say about it.
             return self.in_scope(version)
         return self._now(version, self.strictly(version.type) if version.deleted else self(version.type))
@@ -101,12 +103,10 @@ class Sight:
 
     def in_scope(self, version: Version) -> bool:
         """Whether the scopes alone let a current version be seen."""
-        own = self.scoped(version.type)
-        if isinstance(own, Condition) and own.parameter.code == "patient" and not version.deleted:
-            [target] = own.values
-            if isinstance(target, ReferenceValue):
-                return belongs(self.tx, self.connection, version, target.id)
-        return self._now(version, own)
+        patient = _only_patient(version.type, self.limits(version.type)) if not version.deleted else ""
+        if patient:
+            return belongs(self.tx, self.connection, version, patient)
+        return self._now(version, self.scoped(version.type))
 
     def _unlimited(self, version: Version) -> bool:
         """Whether nothing about a version can hide it."""
@@ -196,7 +196,7 @@ class Sight:
         if name not in known:
             return NONE
         try:
-            return parsed(Context(CATALOG, None, DEFAULTS, self.base), type_, known, name, text)
+            return parsed(Context(CATALOG, base=self.base), type_, known, name, text)
         except FhirplanError:
             return NONE
 
@@ -224,6 +224,13 @@ class Sight:
         theirs = [Chain(target, type_, own) for type_, own in ends]
         others = [Chain(target, type_, Negation(own)) for type_, own in ends]
         return Every((Some(tuple(theirs)), Negation(Some(tuple(others)))))
+
+
+@lru_cache(maxsize=1024)
+def _only_patient(type_: str, own: tuple[Limit, ...]) -> str:
+    """The patient whose resources of a type these limits let through, "" where that is not all that they say."""
+    plain = len(own) == 1 and not own[0].query and type_ in _OWNED and type_ not in SHARED
+    return own[0].patient if plain and CATALOG[type_].parameter("patient") is not None else ""
 
 
 def _both(scoped: Criterion | None, shown: Callable[[str], Criterion | None], type_: str) -> Criterion | None:

@@ -23,13 +23,14 @@ from fhirplan.fhir.subscription_status import EXTENSION
 from fhirplan.interactions.services import Services
 from fhirplan.interactions.subscription_owner import owner
 from fhirplan.interactions.values import Interaction
-from fhirplan.search.conditions import DEFAULTS, Context, criterion
+from fhirplan.search.conditions import criterion
+from fhirplan.search.context import Context
 from fhirplan.search.definitions import RESULTS, SPECIAL
 from fhirplan.settings import LOOPBACK_HOSTS
 from fhirplan.store import subscribers
+from fhirplan.store.access.sealing import sealer
 from fhirplan.store.commit import Change
 from fhirplan.store.engine import Transaction
-from fhirplan.store.sealing import sealer
 from fhirplan.store.subscribers import Content, Subscriber
 
 TYPE: Final = "Subscription"
@@ -187,7 +188,7 @@ class _Asked:
         if not pairs and (query if mark else text != type_):
             raise _refused("criteria", f"{text[:80]!r} is no condition. Write it as name=value.")
         known = {item.code: item for item in CATALOG[type_].parameters}
-        context = Context(CATALOG, None, DEFAULTS, self.interaction.base)
+        context = Context(CATALOG, base=self.interaction.base)
         for name, value in pairs:
             if not _PLAIN.fullmatch(name) or name in (*SPECIAL, *RESULTS):
                 raise _refused(

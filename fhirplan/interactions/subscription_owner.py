@@ -10,7 +10,7 @@ from fhirplan.access.actor import Actor, Grant, of_grant
 from fhirplan.errors import NotPermitted
 from fhirplan.interactions.services import Services, fhir_base
 from fhirplan.interactions.sight import Sight
-from fhirplan.store import clients, grants
+from fhirplan.store.access import clients, grants
 from fhirplan.store.engine import Transaction
 from fhirplan.store.versions import Version
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from fhirplan.search.query import Codes
+from fhirplan.search.context import Codes
 from fhirplan.validation import Validator
 from fhirplan.validation.codesystems import Concepts, read
 from fhirplan.validation.valuesets import Terminology

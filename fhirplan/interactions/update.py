@@ -11,7 +11,7 @@ from fhirplan.interactions.incoming import accepted
 from fhirplan.interactions.matching import chosen, hold
 from fhirplan.interactions.outcomes import StaleVersion
 from fhirplan.interactions.parameters import refuse_parameters
-from fhirplan.interactions.provenances import refuse_made
+from fhirplan.interactions.provenance.provenances import refuse_made
 from fhirplan.interactions.services import Services
 from fhirplan.interactions.touching import updated
 from fhirplan.interactions.values import Interaction, Reply

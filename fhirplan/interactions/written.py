@@ -22,10 +22,10 @@ from fhirplan.interactions.touching import check
 from fhirplan.interactions.values import Interaction, Reply
 from fhirplan.store import findings
 from fhirplan.store.commit import Change, commit, with_rows
+from fhirplan.store.coordination.foreseen import Foreseen, foresee
+from fhirplan.store.coordination.record import StoredRecord
+from fhirplan.store.coordination.ruled import ruled, touched_ahead
 from fhirplan.store.engine import Transaction
-from fhirplan.store.foreseen import Foreseen, foresee
-from fhirplan.store.record import StoredRecord
-from fhirplan.store.ruled import ruled, touched_ahead
 from fhirplan.store.versions import Version
 
 
@@ -100,15 +100,15 @@ def stored(
         ahead = None
     for change in changes:
         check(services, tx, interaction, change)
-    now, imported = services.clock(), interaction.imported
+    now = services.clock()
     judged = ahead.still(tx, changes) if ahead is not None else None
     if judged is None:
-        rules, how = services.rules, _judging(services, interaction)
-        record = weighed(services, tx, interaction)
-        judged = ruled(tx, interaction.connection, changes, now, rules, **how, record=record)
+        how, record = _judging(services, interaction), weighed(services, tx, interaction)
+        judged = ruled(tx, interaction.connection, changes, now, services.rules, **how, record=record)
     makers = _makers(services, tx, interaction, changes)
     judgements = [(*who, *issues) for who, issues in zip(makers, judged.found, strict=True)]
-    more = [_unsaid(issues, found[index] if index < len(found) else ()) for index, issues in enumerate(judgements)]
+    known = [*found, *[()] * (len(changes) - len(found))]
+    more = [_unsaid(issues, told) for issues, told in zip(judgements, known, strict=True)]
     refuse(place(index, issue) for index, issues in enumerate(more) for issue in issues)
     versions = commit(
         tx,
@@ -118,14 +118,19 @@ def stored(
         origin=services.origin(interaction),
         base=interaction.base,
     )
-    made = []
-    for index, (version, issues) in enumerate(zip(versions, more, strict=False)):
-        everything = (*(found[index] if index < len(found) else ()), *issues)
-        kept = everything if imported or any(issue.is_error for issue in everything) else ()
-        if kept and not findings.of(tx, version.rid, version.version):
-            findings.put(tx, version.rid, version.version, kept)
-        made.append(Stored(version, everything))
-    return made
+    # After those of the changes come the versions of what follows from them, which nobody has asked for.
+    return [
+        _noted(tx, interaction, version, (*told, *issues))
+        for version, told, issues in zip(versions, known, more, strict=False)
+    ]
+
+
+def _noted(tx: Transaction, interaction: Interaction, version: Version, issues: tuple[Issue, ...]) -> Stored:
+    """A version with what was found in it, which stays beside it where it is wrong or comes from an EHR."""
+    kept = interaction.imported or any(issue.is_error for issue in issues)
+    if issues and kept and not findings.of(tx, version.rid, version.version):
+        findings.put(tx, version.rid, version.version, issues)
+    return Stored(version, issues)
 
 
 def _makers(
@@ -136,11 +141,11 @@ def _makers(
     Nobody is held to it who administers, nor a program.
     """
     grant = interaction.actor.grant if interaction.actor else None
-    if grant is None or not grant.user or grant.administrator or _judging(services, interaction)["lenient"]:
+    if grant is None or not grant.person or _judging(services, interaction)["lenient"]:
         return [() for _ in changes]
     record = StoredRecord(tx, interaction.connection, services.rules.behaviors)
     return [
-        may_make(Moved(record.get(f"Task/{change.id}"), {**change.resource, "id": change.id}), grant.user, record)
+        may_make(Moved(record.get(f"Task/{change.id}"), {**change.resource, "id": change.id}), grant.person, record)
         if change.type == "Task" and change.resource is not None
         else ()
         for change in changes

@@ -41,7 +41,12 @@ from fhirplan.store.engine import Database
 from fhirplan.sync.sides import Sides
 from fhirplan.telemetry import log
 
+# Threads for what calls no EHR, and for each EHR as many as may call it at once, so that a long pull, or an EHR that
+# hangs, leaves room for the rest.
 WORKERS: Final = 2
+AT_AN_EHR: Final = 3
+# Push passes at once: a second one takes what came in while the first works through a long list.
+PUSHES: Final = 2
 TIDY_INTERVAL: Final = 30.0
 # Seconds between two looks whether a probe is due; one that failed is tried again then.
 PROBE_LOOK: Final = 60.0
@@ -90,7 +95,7 @@ def consumer(
     return _Consumer(
         queue,
         timed,
-        workers=WORKERS,
+        workers=WORKERS + AT_AN_EHR * sum(bool(connection.ehr_url) for connection in settings.all_connections),
         periodic=False,
         initial_delay=0.05,
         max_delay=LONGEST_NAP,
@@ -136,17 +141,23 @@ def _of_connection(
         Timed(_task(queue, f"probe {connection.name}", probe), PROBE_LOOK, probe_wanted),
         Timed(_task(queue, f"pull {connection.name}", pull), connection.pull_interval),
         Timed(
-            _task(queue, f"push {connection.name}", push),
+            _task(queue, f"push {connection.name}", push, at_once=PUSHES),
             settings.push_interval,
             lambda: has_work(database, connection.name, _now()),
         ),
     ]
 
 
-def _task(queue: Huey, name: str, run: Callable[[], Any]) -> Any:
-    """A pass as a huey task; whatever goes wrong in it is logged, and the next tick tries again."""
+def _task(queue: Huey, name: str, run: Callable[[], Any], at_once: int = 1) -> Any:
+    """A pass as a huey task, of which at most so many run at once in this process; one too many is dropped.
+
+    Whatever goes wrong in it is logged, and the next tick tries again.
+    """
+    running = threading.BoundedSemaphore(at_once)
 
     def guarded() -> None:
+        if not running.acquire(blocking=False):
+            return
         try:
             run()
         except EhrFailure as error:
@@ -157,6 +168,8 @@ def _task(queue: Huey, name: str, run: Callable[[], Any]) -> Any:
                 where = where.tb_next
             place = f"{where.tb_frame.f_code.co_filename}:{where.tb_lineno}" if where else ""
             _log.error("a pass failed", task=name, error=type(error).__name__, at=place)
+        finally:
+            running.release()
 
     return queue.task(name=name)(guarded)
 

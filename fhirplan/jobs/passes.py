@@ -12,8 +12,9 @@ from fhirplan.notify.delivery import deliver
 from fhirplan.notify.fan_out import fan_out
 from fhirplan.notify.notifying import Notifying
 from fhirplan.projection.project import Projecting, project_due
-from fhirplan.store import lanes, notices, outbox, subscribers
+from fhirplan.store import subscribers
 from fhirplan.store.engine import Database
+from fhirplan.store.sync import lanes, notices, outbox
 from fhirplan.sync import breaker
 from fhirplan.sync.counting import counted
 from fhirplan.sync.drift import is_due, look

@@ -14,10 +14,11 @@ from fhirplan.launch.discovery import people_sign_in
 from fhirplan.launch.refusals import PageRefused
 from fhirplan.launch.registry import find
 from fhirplan.settings import Connection
-from fhirplan.store import grants, tickets
-from fhirplan.store.clients import Client
-from fhirplan.store.grants import Grant
-from fhirplan.store.secrets import digest, same
+from fhirplan.store.access import grants, tickets
+from fhirplan.store.access.clients import Client
+from fhirplan.store.access.grants import Grant
+from fhirplan.store.access.secrets import digest, same
+from fhirplan.store.engine import Transaction
 
 CODE_SECONDS: Final = 60
 ANYBODY: Final = "anybody"
@@ -28,6 +29,11 @@ LAUNCH_MINUTES: Final = 5
 _CHALLENGE: Final = re.compile(r"[A-Za-z0-9_\-]{43}")
 _STATE: Final = re.compile(r"[\x21-\x7e]{8,1000}")
 _NONCE: Final = re.compile(r"[\x21-\x7e]{0,500}")
+
+
+_NO_AUD: Final = ("invalid_request", "aud is not the FHIR base that this app is registered for.")
+_NO_SCOPE: Final = ("invalid_scope", "None of the scopes asked for may be given to this app.")
+_NO_LAUNCH: Final = ("invalid_request", "launch is not known here, was used before, or is another app's.")
 
 
 class SentBack(Exception):
@@ -67,56 +73,74 @@ def ask(authority: Authority, given: Mapping[str, str], binding: str) -> str:
 
     Raises PageRefused where the browser must not be sent on, SentBack where the app is told.
     """
+    client, redirect = _app(authority, given)
+    connection = authority.connection_at(given.get("aud") or given.get("resource", ""))
+    granted = granting.granted(given.get("scope", "").split(), client.scopes)
+    scopes = [text for text in granted if not granting.for_programs(text)]
+    problem = _wrong(authority, client, connection, given) or (None if scopes else _NO_SCOPE)
+    if problem is not None or connection is None:
+        raise _sent_back(authority, given, problem or _NO_AUD)
+    body: dict[str, Any] = {
+        "client": client.client_id,
+        "connection": connection.name,
+        "redirect": redirect,
+        "state": given["state"],
+        "challenge": given["code_challenge"],
+        "nonce": given.get("nonce", ""),
+        "scopes": scopes,
+        "binding": digest(binding),
+    }
+    now = authority.clock()
+    with authority.database.write() as tx:
+        launch = _launched(authority, tx, client, given["launch"]) if "launch" in given else {}
+        ends = now + MINUTES * 60_000
+        secret = tickets.issue(tx, authority.sealer, "request", {**body, "launch": launch}, expires=ends, now=now)
+    if "launch" in given and not launch:
+        raise _sent_back(authority, given, _NO_LAUNCH)
+    return secret
+
+
+def _app(authority: Authority, given: Mapping[str, str]) -> tuple[Client, str]:
+    """The app that asks and where it is to be told; raises PageRefused where either is unknown."""
     client = find(authority, given.get("client_id", ""))
     redirect = given.get("redirect_uri", "")
     if client is None or (client.kind == "key" and not client.redirect_uris):
         raise PageRefused("unknown_app")
     if redirect not in client.redirect_uris:
         raise PageRefused("wrong_redirect")
-    state = given.get("state", "")
+    return client, redirect
 
-    def no(error: str, text: str) -> SentBack:
-        return SentBack(led(authority, redirect, {"error": error, "error_description": text, "state": state}))
 
+def _wrong(
+    authority: Authority, client: Client, connection: Connection | None, given: Mapping[str, str]
+) -> tuple[str, str] | None:
+    """What is wrong with a request but for its scopes, as OAuth's code and in words; None for nothing."""
     if given.get("response_type") != "code":
-        raise no("unsupported_response_type", "The only response_type is code.")
-    if not _STATE.fullmatch(state):
-        raise no("invalid_request", "state is missing, or is not 8 to 1000 printable characters.")
-    connection = authority.connection_at(given.get("aud") or given.get("resource", ""))
+        return "unsupported_response_type", "The only response_type is code."
+    if not _STATE.fullmatch(given.get("state", "")):
+        return "invalid_request", "state is missing, or is not 8 to 1000 printable characters."
     if connection is None or connection.name != client.connection:
-        raise no("invalid_request", "aud is not the FHIR base that this app is registered for.")
+        return _NO_AUD
     if not people_sign_in(authority, connection):
-        raise no("temporarily_unavailable", "Nobody can sign in here: no EHR is configured for it.")
+        return "temporarily_unavailable", "Nobody can sign in here: no EHR is configured for it."
     if given.get("code_challenge_method") != "S256" or not _CHALLENGE.fullmatch(given.get("code_challenge", "")):
-        raise no("invalid_request", "PKCE with S256 is required: code_challenge and code_challenge_method=S256.")
-    scopes = [text for text in granting.granted(given.get("scope", "").split(), client.scopes) if "system/" not in text]
-    if not scopes:
-        raise no("invalid_scope", "None of the scopes asked for may be given to this app.")
+        return "invalid_request", "PKCE with S256 is required: code_challenge and code_challenge_method=S256."
     if not _NONCE.fullmatch(given.get("nonce", "")):
-        raise no("invalid_request", "nonce is longer than 500 characters.")
-    now = authority.clock()
-    body: dict[str, Any] = {
-        "client": client.client_id,
-        "connection": connection.name,
-        "redirect": redirect,
-        "state": state,
-        "challenge": given["code_challenge"],
-        "nonce": given.get("nonce", ""),
-        "scopes": scopes,
-        "binding": digest(binding),
-    }
-    with authority.database.write() as tx:
-        if "launch" in given:
-            found = tickets.redeem(tx, authority.sealer, "launch", given["launch"], now)
-            if found is None or found.state != "good" or found.body["client"] != client.client_id:
-                found = None
-            else:
-                body["launch"] = found.body
-        ends = now + MINUTES * 60_000
-        secret = tickets.issue(tx, authority.sealer, "request", body, expires=ends, now=now)
-    if "launch" in given and "launch" not in body:
-        raise no("invalid_request", "launch is not known here, was used before, or is another app's.")
-    return secret
+        return "invalid_request", "nonce is longer than 500 characters."
+    return None
+
+
+def _sent_back(authority: Authority, given: Mapping[str, str], problem: tuple[str, str]) -> SentBack:
+    error, text = problem
+    fields = {"error": error, "error_description": text, "state": given.get("state", "")}
+    return SentBack(led(authority, given["redirect_uri"], fields))
+
+
+def _launched(authority: Authority, tx: Transaction, client: Client, secret: str) -> dict[str, Any]:
+    """The context of a launch, which is used up by this; empty where it is unknown, over or another app's."""
+    found = tickets.redeem(tx, authority.sealer, "launch", secret, authority.clock())
+    good = found is not None and found.state == "good" and found.body["client"] == client.client_id
+    return found.body if found is not None and good else {}
 
 
 def waiting(authority: Authority, secret: str, binding: str) -> Waiting:

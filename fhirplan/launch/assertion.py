@@ -15,8 +15,8 @@ from fhirplan.ehr.fetching import Unfetchable
 from fhirplan.launch.authority import Authority
 from fhirplan.launch.refusals import invalid_client
 from fhirplan.launch.registry import find
-from fhirplan.store import grants
-from fhirplan.store.clients import Client
+from fhirplan.store.access import grants
+from fhirplan.store.access.clients import Client
 
 TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 LONGEST: Final = 300

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from fhirplan.ehr.keysets import KeySets
 from fhirplan.settings import DEFAULT_CONNECTION, Connection, Settings
+from fhirplan.store.access.sealing import Sealer
+from fhirplan.store.access.signing import SigningKeys
 from fhirplan.store.engine import Database
-from fhirplan.store.sealing import Sealer
-from fhirplan.store.signing import SigningKeys
 
 
 @dataclass(frozen=True, slots=True)

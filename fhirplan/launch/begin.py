@@ -13,8 +13,8 @@ from fhirplan.ehr.sign_in import Place, place
 from fhirplan.launch.authority import Authority
 from fhirplan.launch.refusals import PageRefused
 from fhirplan.settings import Connection
-from fhirplan.store import tickets
-from fhirplan.store.secrets import digest, new_secret
+from fhirplan.store.access import tickets
+from fhirplan.store.access.secrets import digest, new_secret
 
 MINUTES: Final = 10
 """How long a person may take to sign in."""
@@ -84,20 +84,9 @@ def begin(
     found = place(iss)
     secret, verifier, nonce = new_secret(), new_secret() + new_secret(), new_secret()
     redirect = f"{authority.issuer}/callback"
+    ours = {"connection": connection.name, "redirect": redirect, "goal": dict(goal or {"to": "chart"})}
+    body = {**ours, **_of_place(iss, found), "verifier": verifier, "nonce": nonce, "binding": digest(secret)}
     now = authority.clock()
-    body = {
-        "connection": connection.name,
-        "iss": iss,
-        "token": found.token,
-        "issuer": found.issuer,
-        "jwks": found.jwks_url,
-        "named": found.named,
-        "verifier": verifier,
-        "nonce": nonce,
-        "redirect": redirect,
-        "binding": digest(secret),
-        "goal": dict(goal or {"to": "chart"}),
-    }
     with authority.database.write() as tx:
         ends = now + MINUTES * 60_000
         state = tickets.issue(tx, authority.sealer, "state", body, expires=ends, now=now)
@@ -115,6 +104,17 @@ def begin(
     if launch:
         fields["launch"] = launch
     return Begun(found.authorization, fields, _method(connection, found), state, secret)
+
+
+def _of_place(iss: str, found: Place) -> dict[str, Any]:
+    """What the answer is held to when it comes: where it is from, and whose it must be."""
+    return {
+        "iss": iss,
+        "token": found.token,
+        "issuer": found.issuer,
+        "jwks": found.jwks_url,
+        "named": found.named,
+    }
 
 
 def _method(connection: Connection, found: Place) -> str:

@@ -9,7 +9,7 @@ from fhirplan.launch.assertion import ALGORITHMS
 from fhirplan.launch.authority import Authority
 from fhirplan.launch.tokens import GRANT_TYPES
 from fhirplan.settings import Connection
-from fhirplan.store.signing import IDENTITY
+from fhirplan.store.access.signing import IDENTITY
 
 _METHODS = ("private_key_jwt", "client_secret_basic", "client_secret_post", "none")
 
@@ -65,7 +65,7 @@ def openid(authority: Authority) -> dict[str, Any]:
 
 
 def _scopes(*, people: bool) -> list[str]:
-    return [text for text in granting.supported() if people or text.startswith("system/")]
+    return [text for text in granting.supported() if people or granting.for_programs(text)]
 
 
 def _capabilities(*, people: bool) -> list[str]:

@@ -11,10 +11,10 @@ from fhirplan.launch.authority import Authority
 from fhirplan.launch.identity import Person, ours, person
 from fhirplan.launch.refusals import PageRefused
 from fhirplan.settings import Connection
-from fhirplan.store import sessions, tickets
-from fhirplan.store.secrets import new_secret, same
-from fhirplan.store.sessions import Session
-from fhirplan.store.tickets import Ticket
+from fhirplan.store.access import sessions, tickets
+from fhirplan.store.access.secrets import new_secret, same
+from fhirplan.store.access.sessions import Session
+from fhirplan.store.access.tickets import Ticket
 
 # The error codes of RFC 6749 section 4.1.2.1 and OpenID Connect, and the sentence for each.
 _SAID: Final = {

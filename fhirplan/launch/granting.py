@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from fhirplan.access.scopes import BY_NAME, Scope, Scopes, narrowed, parse
+from fhirplan.access.scopes import BY_NAME, INTROSPECTION, Scope, Scopes, narrowed, parse
 from fhirplan.catalog import CATALOG, COMMON
 
 CONTEXT: Final = ("launch", "launch/patient", "launch/encounter")
@@ -42,6 +42,11 @@ def _known(scope: Scope) -> bool:
     return all(name in names for name, _ in scope.query)
 
 
+def for_programs(scope: str) -> bool:
+    """Whether a scope is for a program alone, so that no person gives it to an app."""
+    return scope.startswith("system/") or scope == INTROSPECTION
+
+
 def needs_patient(scopes: Iterable[str]) -> bool:
     """Whether a patient must be chosen before these scopes mean anything."""
     return any(scope.startswith("patient/") or scope == "launch/patient" for scope in scopes)
@@ -55,5 +60,5 @@ def unusable(scopes: Iterable[str]) -> list[str]:
 def supported() -> list[str]:
     """The scopes that discovery names: those without a type, and all that every type can be asked with."""
     levels = ("patient", "user", "system")
-    plain = (*SIGN_IN, *CONTEXT, *LASTING)
+    plain = (*SIGN_IN, *CONTEXT, *LASTING, INTROSPECTION)
     return [*plain, *(f"{level}/*.{rights}" for level in levels for rights in ("cruds", "rs", "read", "write"))]

@@ -14,8 +14,8 @@ from fhirplan.ehr.fetching import Unfetchable
 from fhirplan.fhir import reference
 from fhirplan.launch.authority import Authority
 from fhirplan.launch.refusals import PageRefused
-from fhirplan.store import links
 from fhirplan.store.engine import Transaction
+from fhirplan.store.sync import links
 from fhirplan.telemetry import log
 
 # Never one that a public key could be taken for a secret with.

@@ -3,37 +3,60 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from joserfc import jwt
 from joserfc.errors import JoseError
 
+from fhirplan.access.scopes import INTROSPECTION
 from fhirplan.launch.authority import Authority
 from fhirplan.launch.issuing import fhir_user_url
 from fhirplan.launch.proof import client_of
-from fhirplan.store import grants, tickets
+from fhirplan.launch.refusals import OAuthRefused
+from fhirplan.store.access import grants, tickets
+from fhirplan.store.access.grants import Grant
+from fhirplan.store.access.signing import ACCESS
 from fhirplan.store.engine import Transaction
-from fhirplan.store.grants import Grant
-from fhirplan.store.signing import ACCESS
 
 _INACTIVE: Final = {"active": False}
 
 
 def introspected(authority: Authority, form: Mapping[str, str], authorization: str) -> dict[str, Any]:
-    """What a token of the asking client is, ``{"active": false}`` for any other. Raises OAuthRefused.
+    """What a token is, ``{"active": false}`` for one that the asking client may not know of. Raises OAuthRefused.
 
-    A client learns of its own tokens only; a token is accepted in place of the client's proof, and tells of itself.
+    A client learns of its own tokens, and with the scope ``introspection`` of all that are for the FHIR base it is
+    registered for. Instead of proving who it is it may send a token of its own as a bearer token; one that has ended
+    is refused (RFC 7662 section 2.3).
     """
+    asking = _asking(authority, form, authorization)
     token = form.get("token", "")
-    if authorization.partition(" ")[0].lower() == "bearer":
-        bearer = _claims(authority, authorization.partition(" ")[2].strip())
-        asking = str(bearer.get("client_id", "")) if bearer is not None else ""
-        if bearer is None or not _live(authority, str(bearer.get("gid", ""))):
-            return dict(_INACTIVE)
-    else:
-        asking = client_of(authority, form, authorization).client_id
     found = _access(authority, token) or _refresh(authority, token)
-    return found if found is not None and found["client_id"] == asking else dict(_INACTIVE)
+    own = found is not None and found["client_id"] == asking.client_id
+    theirs = found is not None and asking.all_tokens and found.get("aud") == authority.audience(asking.connection)
+    return found if found is not None and (own or theirs) else dict(_INACTIVE)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    """Who asks, and whether about tokens of others too."""
+
+    client_id: str
+    connection: str
+    all_tokens: bool
+
+
+def _asking(authority: Authority, form: Mapping[str, str], authorization: str) -> _Asking:
+    kind, _, token = authorization.partition(" ")
+    if kind.lower() != "bearer":
+        client = client_of(authority, form, authorization)
+        return _Asking(client.client_id, client.connection, INTROSPECTION in client.scopes)
+    claims = _claims(authority, token.strip())
+    with authority.database.read() as tx:
+        grant = _standing(authority, tx, str(claims.get("gid", ""))) if claims is not None else None
+    if claims is None or grant is None:
+        raise OAuthRefused("invalid_token", "The bearer token is unknown here, or has ended.", status=401)
+    return _Asking(grant.client_id, grant.connection, INTROSPECTION in str(claims.get("scope", "")).split())
 
 
 def revoke(authority: Authority, form: Mapping[str, str], authorization: str) -> None:
@@ -82,11 +105,6 @@ def _context(authority: Authority, grant: Grant, scope: str) -> dict[str, Any]:
 
 def _standing(authority: Authority, tx: Transaction, gid: str) -> Grant | None:
     return grants.get(tx, gid) if grants.live(tx, gid, authority.clock()) else None
-
-
-def _live(authority: Authority, gid: str) -> bool:
-    with authority.database.read() as tx:
-        return grants.live(tx, gid, authority.clock())
 
 
 def _claims(authority: Authority, token: str) -> dict[str, Any] | None:

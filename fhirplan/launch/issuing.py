@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any, Final
 
 from fhirplan.launch.authority import Authority
-from fhirplan.store import grants, tickets
+from fhirplan.store.access import grants, tickets
+from fhirplan.store.access.grants import Grant
+from fhirplan.store.access.secrets import new_secret
+from fhirplan.store.access.signing import ACCESS, IDENTITY
 from fhirplan.store.engine import Transaction
-from fhirplan.store.grants import Grant
-from fhirplan.store.secrets import new_secret
-from fhirplan.store.signing import ACCESS, IDENTITY
 
 BACKEND_SECONDS: Final = 300
 """How long a token of a backend service is good for, and the most that SMART allows."""

@@ -11,8 +11,8 @@ from fhirplan.launch.begin import with_fields
 from fhirplan.launch.discovery import people_sign_in
 from fhirplan.launch.registry import from_file
 from fhirplan.settings import Connection
-from fhirplan.store import clients
-from fhirplan.store.clients import Client
+from fhirplan.store.access import clients
+from fhirplan.store.access.clients import Client
 
 
 @dataclass(frozen=True, slots=True)

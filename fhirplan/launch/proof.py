@@ -11,8 +11,8 @@ from fhirplan.launch import assertion
 from fhirplan.launch.authority import Authority
 from fhirplan.launch.refusals import OAuthRefused, invalid_client
 from fhirplan.launch.registry import find
-from fhirplan.store.clients import Client
-from fhirplan.store.secrets import same
+from fhirplan.store.access.clients import Client
+from fhirplan.store.access.secrets import same
 
 
 def client_of(authority: Authority, form: Mapping[str, str], authorization: str) -> Client:

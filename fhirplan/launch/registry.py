@@ -6,17 +6,16 @@ The names are those of RFC 7591, with ``connection``, ``launch_uris`` and ``clie
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from fhirplan.errors import Misconfigured
 from fhirplan.launch.authority import Authority
-from fhirplan.launch.granting import unusable
+from fhirplan.launch.granting import for_programs, unusable
 from fhirplan.settings import DEFAULT_CONNECTION, LOOPBACK_HOSTS, Settings
-from fhirplan.store import clients
-from fhirplan.store.clients import Client, ClientKind
+from fhirplan.store.access import clients
+from fhirplan.store.access.clients import Client, ClientKind
 
 _METHODS: Final[dict[ClientKind, str]] = {"public": "none", "secret": "client_secret_basic", "key": "private_key_jwt"}
 _KINDS: Final[dict[str, ClientKind]] = {
@@ -119,7 +118,7 @@ def wrong(client: Client, settings: Settings) -> str:
         return "it has no scopes, so it could never get anything"
     if settings.connection(client.connection) is None:
         return f"there is no connection named {client.connection}"
-    system = [text for text in client.scopes if text.startswith("system/")]
+    system = [text for text in client.scopes if for_programs(text)]
     if system and client.kind != "key":
         return f"{system[0]} is for clients that prove who they are by a key (SMART Backend Services)"
     if client.kind == "secret" and len(client.secret_digest) != 64:
@@ -128,7 +127,7 @@ def wrong(client: Client, settings: Settings) -> str:
         problem = _wrong_keys(client)
         if problem:
             return problem
-    if any(not text.startswith("system/") for text in client.scopes) and not client.redirect_uris:
+    if len(system) < len(client.scopes) and not client.redirect_uris:
         return "scopes that a person grants need a redirect URI to come back to"
     for uri in (*client.redirect_uris, *client.launch_uris):
         problem = _wrong_uri(uri)
@@ -175,8 +174,3 @@ def _wrong_uri(uri: str) -> str:
 
 def _texts(value: Any) -> tuple[str, ...]:
     return tuple(str(item) for item in value) if isinstance(value, list) else ()
-
-
-def disabled(client: Client, at: int) -> Client:
-    """The client, disabled since ``at`` (ms)."""
-    return replace(client, disabled=at)

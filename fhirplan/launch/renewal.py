@@ -9,8 +9,8 @@ from fhirplan.errors import EhrUnavailable
 from fhirplan.launch.authority import Authority
 from fhirplan.launch.finish import EARLY, renew_at, text_of, until
 from fhirplan.launch.identity import ours
-from fhirplan.store import sessions
-from fhirplan.store.sessions import Session
+from fhirplan.store.access import sessions
+from fhirplan.store.access.sessions import Session
 
 
 def renewed(authority: Authority, session: Session) -> Session | None:

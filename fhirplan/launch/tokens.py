@@ -14,11 +14,11 @@ from fhirplan.launch.authority import Authority
 from fhirplan.launch.proof import client_of
 from fhirplan.launch.refusals import OAuthRefused
 from fhirplan.launch.registry import find
-from fhirplan.store import grants, tickets
-from fhirplan.store.clients import Client
+from fhirplan.store.access import grants, tickets
+from fhirplan.store.access.clients import Client
+from fhirplan.store.access.grants import Grant
+from fhirplan.store.access.tickets import Ticket
 from fhirplan.store.engine import Transaction
-from fhirplan.store.grants import Grant
-from fhirplan.store.tickets import Ticket
 
 GRANT_TYPES: Final = ("client_credentials", "authorization_code", "refresh_token")
 _VERIFIER: Final = re.compile(r"[A-Za-z0-9._~\-]{43,128}")
@@ -67,8 +67,8 @@ def _for_client(authority: Authority, client: Client, form: Mapping[str, str]) -
     if client.kind != "key":
         raise OAuthRefused("unauthorized_client", "client_credentials is for clients registered with a key.")
     asked = form.get("scope", "").split()
-    own = [text for text in client.scopes if text.startswith("system/")]
-    scope = " ".join(granting.granted((text for text in asked if text.startswith("system/")), own))
+    own = [text for text in client.scopes if granting.for_programs(text)]
+    scope = " ".join(granting.granted((text for text in asked if granting.for_programs(text)), own))
     if not scope:
         raise OAuthRefused(
             "invalid_scope", f"None of the scopes asked for may be given. Registered: {' '.join(own) or 'none'}."

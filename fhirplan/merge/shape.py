@@ -6,13 +6,15 @@ One unit are an element and its primitive extension (``birthDate``, ``_birthDate
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Final
 
 from fhirplan.fhir import structure
+from fhirplan.fhir.codec import Json
 from fhirplan.fhir.structure import Definition, Element
+from fhirplan.merge import primitives
 from fhirplan.merge.rules import BY_VALUE, Identity, Rules
 
 _BACKBONE: Final = frozenset({"BackboneElement", "Element"})
@@ -57,6 +59,17 @@ class Shape:
         plain = key.removeprefix("_")
         return self.units.get(plain) or Unit(plain, {plain: ""}, known=False)
 
+    def held(self, *objects: Mapping[str, Any]) -> Iterator[Unit]:
+        """The units that any of the objects has something of, each once, in the order in which they stand there."""
+        seen: set[str] = set()
+        for one in objects:
+            for key in one:
+                if key not in seen:
+                    unit = self.unit(key)
+                    for name in unit.keys:
+                        seen |= {name, "_" + name}
+                    yield unit
+
 
 NO_SHAPE: Final = Shape()
 
@@ -64,6 +77,21 @@ NO_SHAPE: Final = Shape()
 def shape_of(rules: Rules, type_: str, path: str = "") -> Shape:
     """The shape of a type, or of the element at a path in it; one without members where R4 has no such type."""
     return _compiled(rules, type_, path) if structure.kind(type_) else NO_SHAPE
+
+
+def inner_shape(rules: Rules, unit: Unit, key: str, local: Json, remote: Json) -> Shape | None:
+    """The shape to merge two objects by, None where they stand or fall as a whole."""
+    if unit.whole or not isinstance(local, dict) or not isinstance(remote, dict) or primitives.is_pair(local):
+        return None
+    datatype = unit.keys.get(key, "")
+    if datatype in rules.whole:
+        return None
+    if "resourceType" in local or "resourceType" in remote:
+        same = local.get("resourceType") == remote.get("resourceType")
+        return shape_of(rules, str(local.get("resourceType"))) if same else None
+    if unit.grouped:
+        return shape_of(rules, datatype) if datatype else NO_SHAPE
+    return shape_of(rules, *unit.inner) if unit.known else NO_SHAPE
 
 
 @cache

@@ -6,7 +6,6 @@ changed; the result shares with them what it took over, so treat it as a value a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -17,7 +16,7 @@ from fhirplan.merge.conflict import Clash
 from fhirplan.merge.lists import Row
 from fhirplan.merge.policy import Choice, Edited, Settle, ask
 from fhirplan.merge.rules import R4, Rules
-from fhirplan.merge.shape import NO_SHAPE, Shape, Unit, shape_of
+from fhirplan.merge.shape import Shape, Unit, inner_shape, shape_of
 from fhirplan.merge.spelling import spelled
 
 _Object = dict[str, Any]
@@ -125,7 +124,7 @@ class _Work:
     def members(self, shape: Shape, at: _At, base: _Object, local: _Object, remote: _Object) -> _Object:
         """The merged members of an object, in local's order, then remote's."""
         made: _Object = {}
-        for unit in _units(shape, local, remote, base):
+        for unit in shape.held(local, remote, base):
             made.update(self._unit(unit, at, unit.of(base), unit.of(local), unit.of(remote)))
         return made
 
@@ -154,7 +153,7 @@ class _Work:
             items = [primitives.items_of(side, name) for side in (base, local, remote)]
             return primitives.members_of(self._list(unit, at, *items), name)
         key = next(iter(local), "")
-        inner = _inner(self.rules, unit, key, local.get(key), remote.get(key))
+        inner = inner_shape(self.rules, unit, key, local.get(key), remote.get(key))
         if inner is not None and local.keys() == remote.keys() == {key} and base.keys() <= {key}:
             before = base.get(key, {})
             if isinstance(before, dict):
@@ -206,7 +205,7 @@ class _Work:
         return self._item(unit, at.item(row, _extension(unit, base or local or remote)), row, base, local, remote)
 
     def _item(self, unit: Unit, at: _At, row: Row, base: Json, local: Json, remote: Json) -> list[Json]:
-        inner = _inner(self.rules, unit, next(iter(unit.keys)), local, remote)
+        inner = inner_shape(self.rules, unit, next(iter(unit.keys)), local, remote)
         if inner is None or row.whole or (row.base is not None and not isinstance(base, dict)):
             return self._decide_item(unit, at, base, local, remote)
         if row.base is not None:
@@ -248,36 +247,9 @@ class _Work:
         return choice
 
 
-def _units(shape: Shape, *objects: _Object) -> Iterator[Unit]:
-    """The units that any of the objects has something of, each once."""
-    seen: set[str] = set()
-    for one in objects:
-        for key in one:
-            if key not in seen:
-                unit = shape.unit(key)
-                for name in unit.keys:
-                    seen |= {name, "_" + name}
-                yield unit
-
-
 def _is_list(unit: Unit, *sides: _Object) -> bool:
     values = [value for side in sides for value in side.values()]
     return (unit.many or not unit.known) and bool(values) and all(isinstance(value, list) for value in values)
-
-
-def _inner(rules: Rules, unit: Unit, key: str, local: Json, remote: Json) -> Shape | None:
-    """The shape to merge two objects by, None where they stand or fall as a whole."""
-    if unit.whole or not isinstance(local, dict) or not isinstance(remote, dict) or primitives.is_pair(local):
-        return None
-    datatype = unit.keys.get(key, "")
-    if datatype in rules.whole:
-        return None
-    if "resourceType" in local or "resourceType" in remote:
-        same = local.get("resourceType") == remote.get("resourceType")
-        return shape_of(rules, str(local.get("resourceType"))) if same else None
-    if unit.grouped:
-        return shape_of(rules, datatype) if datatype else NO_SHAPE
-    return shape_of(rules, *unit.inner) if unit.known else NO_SHAPE
 
 
 def _says_more(*sides: _Object) -> bool:

@@ -20,6 +20,7 @@ from fhirplan.store import subscribers, versions
 from fhirplan.store.commit import Change, Origin, commit
 from fhirplan.store.engine import Transaction
 from fhirplan.store.subscribers import Event, Subscriber, SubscriberState
+from fhirplan.store.telling import told
 from fhirplan.telemetry import log
 
 AUTHOR: Final = "subscriptions"
@@ -64,9 +65,9 @@ def _served(to: Notifying, one: Subscriber) -> bool:
         if not to.stands(tx, one.owner):
             return _settled(to, tx, replace(one, state="error"), "Whoever made it may no longer see anything here.")
         events = subscribers.events(tx, to.connection, one.id, one.sent + 1, one.events, one.most or 1)
-        told = [item for item in (_shown(to, tx, one, event) for event in events) if item is not None]
+        shown = [item for item in (_shown(to, tx, one, event) for event in events) if item is not None]
     try:
-        _send(to, one, told, events)
+        _send(to, one, shown, events)
     except Unfetchable as error:
         return _failed(to, one, error.text)
     with to.database.write() as tx:
@@ -79,44 +80,37 @@ def _shown(to: Notifying, tx: Transaction, one: Subscriber, event: Event) -> Tol
     version = versions.at(tx, to.connection, event.type, event.id, event.version)
     if version is None or not to.sees(tx, one.owner, version):
         return None
-    method, status = (
-        ("DELETE", "204") if version.deleted else ("POST", "201") if version.version == 1 else ("PUT", "200")
-    )
-    if one.content == "empty":
-        return Told(event.number, instant(event.at), method=method, status=status)
-    whole = one.content in ("", "full-resource") and not version.deleted
-    resource = version.resource() if whole else None
-    return Told(event.number, instant(event.at), f"{event.type}/{event.id}", resource, method, status)
+    return told(event, version, one.content)
 
 
-def _send(to: Notifying, one: Subscriber, told: Sequence[Told], events: Sequence[Event]) -> None:
+def _send(to: Notifying, one: Subscriber, shown: Sequence[Told], events: Sequence[Event]) -> None:
     """Raises Unfetchable where it does not arrive."""
     if not one.topic:
-        _send_plain(to, one, told)
+        _send_plain(to, one, shown)
         return
     if one.state == "requested":
         occasion: Occasion = "handshake"
-        told = ()
+        shown = ()
     elif events:
         occasion = "event-notification"
-        if not told:
+        if not shown:
             return
     else:
         occasion = "heartbeat"
     state = one.state if one.state == "active" else "requested"
     count = events[-1].number if occasion == "event-notification" else one.events
-    status = status_parameters(to.base, one.id, one.topic, state, occasion, count, told)
-    _post(to, one, dumps(notification(to.base, to.new_id(), instant(to.clock()), status, one.id, told)), _JSON)
+    status = status_parameters(to.base, one.id, one.topic, state, occasion, count, shown)
+    _post(to, one, dumps(notification(to.base, to.new_id(), instant(to.clock()), status, one.id, shown)), _JSON)
 
 
-def _send_plain(to: Notifying, one: Subscriber, told: Sequence[Told]) -> None:
+def _send_plain(to: Notifying, one: Subscriber, shown: Sequence[Told]) -> None:
     """As R4 has it: an empty POST, or the resource as an update below the endpoint; a search has no handshake."""
-    if one.state == "requested" or not told:
+    if one.state == "requested" or not shown:
         return
     if not one.media:
         _post(to, one, b"", "")
         return
-    for item in told:
+    for item in shown:
         if item.resource is not None:
             _post(to, one, dumps(item.resource), one.media, f"{one.endpoint.rstrip('/')}/{item.focus}")
 

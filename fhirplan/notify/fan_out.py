@@ -9,7 +9,8 @@ from fhirplan.catalog import CATALOG
 from fhirplan.errors import FhirplanError
 from fhirplan.fhir.codec import Resource
 from fhirplan.notify.notifying import Notifying
-from fhirplan.search.conditions import DEFAULTS, Context, criterion
+from fhirplan.search.conditions import criterion
+from fhirplan.search.context import Context
 from fhirplan.search.match import fulfils_alone
 from fhirplan.store import subscribers, versions
 from fhirplan.store.engine import Transaction
@@ -64,7 +65,7 @@ def fulfils(one: Subscriber, resource: Resource, base: str) -> bool:
     """Whether a resource, on its own, is what a subscriber asked for; an unknown condition is not met."""
     spec = CATALOG[one.type]
     known = {item.code: item for item in spec.parameters}
-    context = Context(CATALOG, None, DEFAULTS, base)
+    context = Context(CATALOG, base=base)
     try:
         asked = [criterion(context, one.type, known, name, value) for name, value in json.loads(one.filters)]
     except FhirplanError:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from fhirplan.ehr.posting import Method
+from fhirplan.store.access.sealing import Sealer
 from fhirplan.store.engine import Database, Transaction
-from fhirplan.store.sealing import Sealer
 from fhirplan.store.versions import Version
 
 

@@ -23,7 +23,7 @@ from fhirplan.coordination.world import World
 from fhirplan.fhir.codec import Resource
 from fhirplan.fhir.resource import version_id
 from fhirplan.store.commit import Change
-from fhirplan.store.ruled import DEVICE, Rules
+from fhirplan.store.coordination.ruled import DEVICE, Rules
 
 AUTHOR: Final = DEVICE
 """Who says what is derived, in List.source and Flag.author (guide section 4.3)."""

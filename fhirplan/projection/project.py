@@ -13,11 +13,13 @@ from typing import Final
 from fhirplan.errors import VersionMismatch
 from fhirplan.fhir.codec import Resource
 from fhirplan.projection.derive import AUTHOR, Derived, derive
-from fhirplan.store import conflicts, projection, versions
+from fhirplan.store import versions
 from fhirplan.store.commit import Change, Origin, commit
+from fhirplan.store.coordination import projection
+from fhirplan.store.coordination.record import StoredRecord
+from fhirplan.store.coordination.ruled import Rules
 from fhirplan.store.engine import Database, Transaction
-from fhirplan.store.record import StoredRecord
-from fhirplan.store.ruled import Rules
+from fhirplan.store.sync import conflicts
 from fhirplan.telemetry import log
 
 _ROUNDS: Final = 3

@@ -24,8 +24,10 @@ from fhirplan.sandbox.persona import Persona
 from fhirplan.sandbox.personas.open import OPEN
 from fhirplan.sandbox.refusals import NotAcceptable, UnsupportedMedia, WrongMethod
 from fhirplan.sandbox.resources import Store
+from fhirplan.sandbox.sample_app import sample_app
 from fhirplan.sandbox.server import LOST
-from fhirplan.sandbox.sign_in import configuration, sign_in_door
+from fhirplan.sandbox.sign_in import sign_in_door
+from fhirplan.sandbox.sign_in_discovery import configuration
 from fhirplan.sandbox.token_door import token_door, token_url
 
 FHIR_JSON: Final = "application/fhir+json"
@@ -43,11 +45,13 @@ def create_app(
     gate: Gate | None = None,
     faults: Faults | None = None,
     desk: Desk | None = None,
+    opens_sample: str = "",
 ) -> flask.Flask:
     """The sandbox EHR over this store: FHIR at /fhir, and the admin door at /admin.
 
     ``persona`` is whose EHR it plays, ``gate`` asks for tokens (without one nobody needs any), ``faults`` is the
     script of what goes wrong, which the admin door can change, ``desk`` signs people in and opens apps.
+    ``opens_sample`` is the FHIR base whose charts open the sample app that stands beside it, "" for no such app.
     """
     app = flask.Flask(__name__, static_folder=None)
     app.url_map.merge_slashes = app.url_map.redirect_defaults = False
@@ -55,6 +59,8 @@ def create_app(
     log, faults, stage = request_log(), faults or Faults(), Stage(store, persona, gate)
     if desk:
         app.register_blueprint(sign_in_door(store, desk))
+    if opens_sample:
+        app.register_blueprint(sample_app(opens_sample))
 
     def fhir(path: str) -> flask.Response:
         return _response(play(faults, stage, _scene(stage, path.strip("/"), desk)))

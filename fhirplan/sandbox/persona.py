@@ -131,12 +131,22 @@ US_CORE: Final = (
 )
 """Types that certified EHRs let a third party read and search."""
 
-READ_ONLY_SUPPORT: Final = Fact(
+READ: Final = interactions("read search")
+_READ_ONLY_SUPPORT: Final = Fact(
     "The other types of US Core are read and searched; what is not stated of them is as in R4.", "2026", BACKGROUND
 )
-NO_HISTORY: Final = Fact("There is no history and no read of earlier versions.", "2026", BACKGROUND)
-NO_SORT: Final = Fact("_sort has no effect.", "August 2026", FIELD_NOTES)
+_NO_HISTORY: Final = Fact("There is no history and no read of earlier versions.", "2026", BACKGROUND)
+_NO_SORT: Final = Fact("_sort has no effect.", "August 2026", FIELD_NOTES)
 NO_CONDITIONS: Final = Fact(
     "There is no conditional create and no transaction: If-None-Exist has no effect, and a Bundle is not taken.",
     "August 2026",
 )
+UNKNOWN_IGNORED: Final = Fact(
+    "What becomes of an unknown parameter is not stated; here it is ignored, as R4 lets a server do.",
+    "2026",
+    BACKGROUND,
+)
+OF_EVERY_VENDOR: Final[Mapping[str, Fact]] = MappingProxyType(
+    {"no-sort": _NO_SORT, "no-history": _NO_HISTORY, "supporting-types": _READ_ONLY_SUPPORT}
+)
+"""What holds of every vendor that is played here, whatever else does."""

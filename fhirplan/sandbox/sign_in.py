@@ -1,4 +1,4 @@
-"""The sandbox's pages where people sign in, pick a patient and open an app from a chart, and its discovery of them."""
+"""The sandbox's doors for people: where they sign in, pick a patient and open an app from a chart."""
 
 from __future__ import annotations
 
@@ -9,70 +9,11 @@ from urllib.parse import parse_qsl
 import flask
 
 from fhirplan.fhir import codec
-from fhirplan.fhir.codec import Resource
-from fhirplan.sandbox.authorize import Gate
 from fhirplan.sandbox.desk import Desk, NotSafe, Opening, leading
 from fhirplan.sandbox.resources import FOREVER, Store
+from fhirplan.sandbox.sign_in_pages import CHART, LAUNCHER, SIGN_IN
 
-_HEAD: Final = (
-    '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{{ title }}</title>'
-    '<meta name="viewport" content="width=device-width, initial-scale=1">'
-    "<style>body{font:1rem/1.5 sans-serif;margin:0;color:#1c2733;background:#eef1f4}"
-    "header{background:#27384a;color:#fff;padding:.75rem 1.5rem}header h1{font-size:1.1rem;margin:0}"
-    "header a,header p{color:#fff;margin:.25rem 0 0;font-size:.9rem}main{padding:1rem 1.5rem}form,p{max-width:40rem}"
-    "iframe{display:block;width:100%;height:44rem;border:1px solid #9aa7b4;background:#fff}"
-    "label{display:block;margin:.75rem 0}select,button{font:inherit;padding:.35rem .6rem;max-width:100%}</style></head>"
-    "<body><header><h1>{{ title }}</h1><p>Sandbox EHR. All people are invented.</p></header><main>"
-)
-_SIGN_IN: Final = (
-    _HEAD
-    + '<p>There are no passwords here: pick who you are.</p><form method="post" action="/auth/sign-in">'
-    + '<input type="hidden" name="request" value="{{ request_id }}">'
-    + '<label>I am <select name="user">{% for id, name in users %}<option value="{{ id }}">{{ name }}</option>'
-    + "{% endfor %}</select></label>"
-    + '{% if patients is not none %}<label>Patient <select name="patient">{% for id, name in patients %}'
-    + '<option value="{{ id }}">{{ name }}</option>{% endfor %}</select></label>{% endif %}'
-    + "<p>{{ app }} asks for: {{ scope }}</p>"
-    + '<button name="allow" value="yes">Allow</button> <button name="allow" value="no">Refuse</button></form>'
-)
-_LAUNCHER: Final = (
-    _HEAD
-    + '<form action="/launcher/chart"><label>I am <select name="user">{% for id, name in users %}'
-    + '<option value="{{ id }}">{{ name }}</option>{% endfor %}</select></label>'
-    + '<label>Patient <select name="patient">{% for id, name in patients %}<option value="{{ id }}">{{ name }}</option>'
-    + '{% endfor %}</select></label><label>App <select name="app">{% for id in apps %}<option>{{ id }}</option>'
-    + "{% endfor %}</select></label><button>Open the chart</button></form>"
-    + "<p>The chart shows the app in a frame, as an EHR does. It is told who you are and which patient you opened.</p>"
-)
-_CHART: Final = (
-    _HEAD
-    + '<iframe src="{{ address }}" title="App"></iframe>'
-    + '<p><a href="/launcher">Another patient</a> <a href="/launcher" target="_blank">A second chart beside it</a></p>'
-)
 _STYLE: Final = {"color_background": "#ffffff", "color_highlight": "#1a5fb4", "dim_border_radius": "4px"}
-
-
-def configuration(base: str, gate: Gate | None, token_url: str) -> Resource:
-    """The document .well-known/smart-configuration of a sandbox where people sign in."""
-    made: Resource = gate.configuration(token_url) if gate else {"capabilities": [], "grant_types_supported": []}
-    return {
-        **made,
-        "issuer": f"{base}/auth",
-        "jwks_uri": f"{base}/auth/keys",
-        "authorization_endpoint": f"{base}/auth/authorize",
-        "token_endpoint": token_url,
-        "response_types_supported": ["code"],
-        "grant_types_supported": ["authorization_code", "refresh_token", *made["grant_types_supported"]],
-        "code_challenge_methods_supported": ["S256"],
-        "token_endpoint_auth_methods_supported": ["none", "client_secret_basic", "private_key_jwt"],
-        "token_endpoint_auth_signing_alg_values_supported": ["RS384", "ES384"],
-        "capabilities": [
-            *("launch-ehr", "launch-standalone", "authorize-post", "client-public", "sso-openid-connect"),
-            *("client-confidential-symmetric", "client-confidential-asymmetric", "context-ehr-patient"),
-            *("context-ehr-encounter", "context-standalone-patient", "context-banner", "context-style"),
-            *("permission-offline", "permission-online", "permission-patient", "permission-user", "permission-v2"),
-        ],
-    }
 
 
 def sign_in_door(store: Store, desk: Desk) -> flask.Blueprint:
@@ -95,7 +36,7 @@ def sign_in_door(store: Store, desk: Desk) -> flask.Blueprint:
             return flask.Response(str(error), 400, content_type="text/plain")
         picks = {"launch/patient"} & set(request.scope.split()) or "patient/" in request.scope
         return _page(
-            _SIGN_IN,
+            SIGN_IN,
             "Sign in at the sandbox EHR",
             request_id=number,
             users=_people(store, "Practitioner"),
@@ -126,7 +67,7 @@ def sign_in_door(store: Store, desk: Desk) -> flask.Blueprint:
     def launcher() -> flask.Response:
         apps = [app.client_id for app in desk.apps.values() if app.launch_url]
         users, patients = _people(store, "Practitioner"), _people(store, "Patient")
-        return _page(_LAUNCHER, "Open a chart", users=users, patients=patients, apps=apps)
+        return _page(LAUNCHER, "Open a chart", users=users, patients=patients, apps=apps)
 
     @door.get("/launcher/chart")
     def chart() -> flask.Response:
@@ -139,7 +80,7 @@ def sign_in_door(store: Store, desk: Desk) -> flask.Blueprint:
         )
         address = leading(app.launch_url, {"iss": f"{_base()}/fhir", "launch": desk.open_chart(opening)})
         name = dict(_people(store, "Patient")).get(opening.patient, opening.patient)
-        return _page(_CHART, f"Chart of {name}", address=address)
+        return _page(CHART, f"Chart of {name}", address=address)
 
     return door
 

@@ -15,7 +15,8 @@ from typing import Final
 
 from fhirplan.errors import InvalidSearch, TooCostly
 from fhirplan.search import literals
-from fhirplan.search.conditions import Context, chain, unknown
+from fhirplan.search.chains import chain
+from fhirplan.search.context import Context, unknown
 from fhirplan.search.criteria import (
     Condition,
     Criterion,
@@ -133,7 +134,7 @@ def _compared(
         raise unknown(type, code, known)
     if dot:
 
-        def further(target: str, beyond: Mapping[str, SearchParameter], depth: int) -> Criterion:
+        def further(target: str, beyond: Mapping[str, SearchParameter], rest: str, depth: int) -> Criterion:
             return _compared(context, target, beyond, rest, operator, value, depth)
 
         return chain(context, type, parameter, target, rest, further, depth)

@@ -10,54 +10,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from fhirplan.errors import InvalidSearch, TooCostly
-from fhirplan.search import filters, page, results
-from fhirplan.search.conditions import DEFAULTS, Codes, Context, Limits, UnknownParameter, criterion, known_of
-from fhirplan.search.criteria import (
-    KINDS,
-    Condition,
-    Criterion,
-    DateValue,
-    NumberValue,
-    QuantityValue,
-    ReferenceValue,
-    Some,
-    StringValue,
-    TokenValue,
-    UriValue,
-    Value,
-    weight,
-)
-from fhirplan.search.definitions import LAST_UPDATED, RESULTS, Searchable, SearchParameter
+from fhirplan.errors import InvalidSearch
+from fhirplan.search import page, results
+from fhirplan.search.asked import Asked
+from fhirplan.search.context import DEFAULTS, Codes, Context, Limits, UnknownParameter, known_of
+from fhirplan.search.criteria import KINDS, Condition, Criterion, ReferenceValue, Some
+from fhirplan.search.definitions import LAST_UPDATED, Searchable, SearchParameter
 from fhirplan.search.literals import invalid, shown
 from fhirplan.search.results import WHOLE, Include, Shown, SortKey, Total
-from fhirplan.search.values import LONGEST
-from fhirplan.search.words import Words, words
-
-__all__ = [
-    "RESULTS",
-    "Codes",
-    "Compartment",
-    "Condition",
-    "Criterion",
-    "DateValue",
-    "Include",
-    "Limits",
-    "NumberValue",
-    "QuantityValue",
-    "Query",
-    "ReferenceValue",
-    "Shown",
-    "SortKey",
-    "StringValue",
-    "TokenValue",
-    "UnknownParameter",
-    "UriValue",
-    "Value",
-    "Words",
-    "parse",
-    "parse_types",
-]
+from fhirplan.search.words import Words
 
 # About the form of the answer, not about the search; whoever speaks HTTP reads them.
 _FORM: Final = frozenset({"_format", "_pretty"})
@@ -183,12 +144,12 @@ def _parsed(
     # That of a declared type is made once.
     same = declared is not None and declared.parameters == parameters
     known = known_of(context, type) if same else {item.code: item for item in parameters}
-    read = _Read(context, types, type, known)
+    asked = Asked(context, types, type, known)
     kept: list[tuple[str, str]] = []
     ignored: list[InvalidSearch] = []
     for name, text in given:
         try:
-            read.take(name, text)
+            asked.take(name, text)
         except UnknownParameter as error:
             if not lenient:
                 raise
@@ -196,31 +157,26 @@ def _parsed(
             continue
         if name != "_page":
             kept.append((name, text))
-    asked = sum(weight(item) for item in read.conditions)
-    if asked > context.limits.max_values:
-        raise TooCostly(
-            f"The search names {asked} values, steps to other resources counted in; at most "
-            f"{context.limits.max_values} are looked for at once."
-        )
-    conditions = [_within(compartment, known), *read.conditions] if compartment is not None else read.conditions
+    asked.weigh()
+    conditions = [_within(compartment, known), *asked.conditions] if compartment is not None else asked.conditions
     digest = page.digest(" ".join((type if len(types) == 1 else "", *bound)), kept)
-    return _query(read, conditions, digest, kept, ignored)
+    return _query(asked, conditions, digest, kept, ignored)
 
 
 def _query(
-    read: _Read,
+    asked: Asked,
     conditions: list[Criterion],
     digest: str,
     kept: list[tuple[str, str]],
     ignored: list[InvalidSearch],
 ) -> Query:
-    given, limits = read.results, read.context.limits
+    given, limits = asked.results, asked.context.limits
     results.contained(given)
-    shown_ = results.shown_of(given, read.types)
-    sort = results.order(given, read.known, since=_since(conditions))
+    shown_ = results.shown_of(given, asked.types)
+    sort = results.order(given, asked.known, since=_since(conditions))
     only_count = shown_.summary == "count"
     return Query(
-        read.type,
+        asked.type,
         tuple(conditions),
         sort,
         0 if only_count else results.count(given, limits),
@@ -228,8 +184,8 @@ def _query(
         _after(given, digest, sort),
         digest,
         tuple(kept),
-        tuple(dict.fromkeys(read.includes)),
-        tuple(read.words),
+        tuple(dict.fromkeys(asked.includes)),
+        tuple(asked.words),
         shown_,
         limits.max_included,
         tuple(ignored),
@@ -246,44 +202,6 @@ def _after(given: Mapping[str, str], digest: str, sort: tuple[SortKey, ...]) -> 
     ):
         raise page.wrong()
     return position
-
-
-class _Read:
-    """What has been read of the parameters so far."""
-
-    __slots__ = ("conditions", "context", "includes", "known", "results", "type", "types", "words")
-
-    def __init__(
-        self, context: Context, types: tuple[str, ...], type: str, known: Mapping[str, SearchParameter]
-    ) -> None:
-        self.context, self.types, self.type, self.known = context, types, type, known
-        self.results: dict[str, str] = {}
-        self.conditions: list[Criterion] = []
-        self.includes: list[Include] = []
-        self.words: list[Words] = []
-
-    def take(self, name: str, text: str) -> None:
-        """Reads one parameter."""
-        word = name.partition(":")[0] if name.startswith(("_include", "_revinclude")) else name
-        if word in results.REPEATED:
-            self.includes.append(results.include(self.context, self.types, name, text))
-        elif name in results.NAMES:
-            if name in self.results:
-                raise invalid(name, f"{name} is given twice. Give it once.")
-            self.results[name] = text
-        elif name in ("_text", "_content"):
-            self.words.append(_words(name, text))
-        elif name == "_filter":
-            self.conditions.append(filters.read(self.context, self.type, self.known, text))
-        else:
-            self.conditions.append(criterion(self.context, self.type, self.known, name, text))
-
-
-def _words(name: str, text: str) -> Words:
-    any_of = tuple(words(item) for item in text.split(","))
-    if not all(any_of) or len(text) > LONGEST:
-        raise invalid(name, f"{name} is words, with a comma between alternatives, and at most {LONGEST} characters.")
-    return Words("_text" if name == "_text" else "_content", any_of)
 
 
 def _within(compartment: Compartment, known: Mapping[str, SearchParameter]) -> Criterion:

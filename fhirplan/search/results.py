@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from fhirplan.fhir import structure
-from fhirplan.search.conditions import Context, Limits, UnknownParameter, known_of
+from fhirplan.search.context import Context, Limits, UnknownParameter, known_of
 from fhirplan.search.definitions import LAST_UPDATED, RESULTS, SearchParameter
 from fhirplan.search.literals import invalid, shown
 
@@ -111,8 +111,14 @@ def _element_names(type: str) -> list[str]:
 
 
 def contained(given: Mapping[str, str]) -> None:
-    """Raises InvalidSearch unless contained resources are left alone, as they are here."""
-    _choice(given, "_contained", ("false",), "false")
+    """Raises InvalidSearch unless contained resources are left alone, as they are here (R4 section 3.1.1.5.7)."""
+    text = given.get("_contained", "false")
+    if text != "false":
+        raise invalid(
+            "_contained",
+            f"_contained={shown(text)} is not offered: contained resources are not found on their own, they come in "
+            "the resource that contains them. Offered is false, which is what is meant without _contained.",
+        )
 
 
 def _choice(given: Mapping[str, str], name: str, allowed: tuple[str, ...], default: str) -> str:

@@ -5,6 +5,8 @@ Each check is a function that yields what is wrong, key first; ``CHECKS`` and ``
 
 from __future__ import annotations
 
+import base64
+import ipaddress
 import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
@@ -16,6 +18,7 @@ from fhirplan.settings.server import Settings
 
 LOOPBACK_HOSTS: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 SHORTEST_SECRET: Final = 16
+ENCRYPTION_KEY_BYTES: Final = 32
 # SMART App Launch 2.2.0, Obtain access token: "Access tokens SHOULD have a valid lifetime no greater than one hour".
 LONGEST_TOKEN_SECONDS: Final = 3600
 MOST_LEEWAY_SECONDS: Final = 300
@@ -66,6 +69,25 @@ def _guarded_labels(settings: Settings) -> Iterator[str]:
     for item in settings.guarded_labels:
         if not all(item.rpartition("|")[::2]):
             yield f"guarded_labels: {item!r} is no label. Accepted: SYSTEM|CODE."
+
+
+def _encryption_key(settings: Settings) -> Iterator[str]:
+    # Found at the start, not when the first person signs in; and not repeated in the message.
+    for item in filter(None, (part.strip() for part in settings.encryption_key.split(","))):
+        try:
+            length = len(base64.urlsafe_b64decode(item))
+        except ValueError:
+            length = 0
+        if length != ENCRYPTION_KEY_BYTES:
+            yield "encryption_key: this is no key, or holds one that is none. `fhirplan keys new` makes one."
+
+
+def _trusted_proxies(settings: Settings) -> Iterator[str]:
+    for item in settings.trusted_proxies:
+        try:
+            ipaddress.ip_network(item, strict=False)
+        except ValueError:
+            yield f"trusted_proxies: {item!r} is no address or network. Accepted: such as 127.0.0.1 or 10.0.0.0/8."
 
 
 def _client_organizations(settings: Settings) -> Iterator[str]:
@@ -190,6 +212,8 @@ CHECKS: Final[tuple[Callable[[Settings], Iterator[str]], ...]] = (
     _terminology_url,
     _guarded_labels,
     _client_organizations,
+    _encryption_key,
+    _trusted_proxies,
 )
 CHECKS_OF_CONNECTION: Final[tuple[Callable[[Connection], Iterator[str]], ...]] = (
     _ehr_url,

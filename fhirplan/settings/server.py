@@ -148,6 +148,12 @@ class Settings:
         "process in a minute; 0: no limit; an open server has none",
         minimum=0,
     )
+    trusted_proxies: tuple[str, ...] = setting(
+        (),
+        "proxies in front of this server, whose X-Forwarded-For is believed: limits and the audit then count and name "
+        "who called them",
+        accepted="addresses or networks such as 10.0.0.0/8, comma separated",
+    )
     cds_seconds: float = setting(
         0.4, "seconds after which a CDS Hooks service answers with the cards it has", minimum=0.05
     )

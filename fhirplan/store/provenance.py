@@ -17,9 +17,10 @@ from fhirplan.fhir.codec import dumps
 from fhirplan.fhir.dates import instant
 from fhirplan.fhir.reference import parse
 from fhirplan.search.values import extractor
-from fhirplan.store import links, tables, versions, writes
+from fhirplan.store import tables, versions, writes
 from fhirplan.store.commit import lane
 from fhirplan.store.engine import Transaction, statement
+from fhirplan.store.sync import links
 from fhirplan.store.versions import Step, Version, Window, resource_of
 from fhirplan.store.writes import PROVENANCE, SLACK, Write
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
 # The newest revision in migrations/versions; a test keeps it so. Known here so that serving needs no Alembic.
-HEAD: Final = "0014"
+HEAD: Final = "0015"
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
 _TABLES: Final = {
     "sqlite": "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'alembic_version'",
@@ -32,7 +32,7 @@ def migrate(url: str, revision: str = "head") -> None:
     """
     from alembic import command
 
-    with _connected(url, create=True) as connection:
+    with connected(url, create=True) as connection:
         here = revision_of(connection.connection.dbapi_connection, connection.dialect.name)
         if here > HEAD:
             raise _newer(here)
@@ -46,7 +46,7 @@ def current(url: str) -> str:
     """The revision of the schema at ``url``, "" when it was never migrated or there is no SQLite file."""
     if url.startswith("sqlite:") and not sqlite.path_of(url).exists():
         return ""
-    with _connected(url, create=False) as connection:
+    with connected(url, create=False) as connection:
         return revision_of(connection.connection.dbapi_connection, connection.dialect.name)
 
 
@@ -83,7 +83,8 @@ def configuration(connection: Connection | None = None) -> Config:
 
 
 @contextmanager
-def _connected(url: str, *, create: bool) -> Iterator[Connection]:
+def connected(url: str, *, create: bool = False) -> Iterator[Connection]:
+    """A connection of SQLAlchemy, for what is done to a database as a whole; ``create`` makes a SQLite file."""
     from sqlalchemy import create_engine, event, pool
 
     if url.startswith("sqlite:"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +24,7 @@ _LOG_BYTES: Final = 160_000_000
 # KiB of pages kept by each connection.
 CACHE: Final = 16_000
 _STATEMENTS: Final = 512
+_OWNER_ONLY: Final = 0o600
 _FULL: Final = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
 
 
@@ -52,7 +54,16 @@ def connect(path: Path, *, create: bool = False) -> sqlite3.Connection:
     Raises Misconfigured where the file is missing or is no database.
     """
     if create:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise Misconfigured(
+                f"The folder {path.parent} cannot be made: {error.strerror}. Name another by data_dir or database_url."
+            ) from None
+        if not path.exists():
+            # Patients' records are for this server's own user; SQLite gives its journals the mode of the database.
+            with suppress(OSError):  # SQLite tells better what is wrong with the place
+                path.touch(_OWNER_ONLY)
     try:
         connection = sqlite3.connect(
             f"{path.as_uri()}?mode={'rwc' if create else 'rw'}",

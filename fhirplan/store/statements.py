@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final, Literal
 
-from sqlalchemy import Column, Table, insert
+from sqlalchemy import Column, Table, insert, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Dialect
 from sqlalchemy.sql.expression import ClauseElement
@@ -74,6 +74,18 @@ _BOUND: Final = re.compile(r":(\w+)")
 def statement(core: ClauseElement) -> Statement:
     """Wraps a Core statement, once, at module level; it is compiled when first run."""
     return Statement(core)
+
+
+def listed(columns: str, rest: str) -> Statement:
+    """A query over the texts that ``Transaction.each`` binds, which it knows as the table ``listed (value)``.
+
+    Its own text does not depend on how many there are. The list is the outer of the loops: what it is joined with is
+    looked up by an index.
+    """
+    return Statement(
+        text(f"SELECT {columns} FROM json_each(:listed) AS listed {rest}"),  # noqa: S608 - tables and columns of ours
+        text(f"SELECT {columns} FROM unnest(CAST(:listed AS text[])) AS listed (value) {rest}"),  # noqa: S608
+    )
 
 
 def insertion(table: Table, *, without: tuple[str, ...] = (), or_ignore: bool = False) -> Statement:

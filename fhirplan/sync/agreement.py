@@ -9,7 +9,7 @@ from fhirplan.ehr.client import EhrClient
 from fhirplan.ehr.routes import ROUTE
 from fhirplan.ehr.vendors.vendor import EVERYTHING
 from fhirplan.fhir.codec import Resource
-from fhirplan.store import links, receipts
+from fhirplan.store.sync import links, receipts
 from fhirplan.sync.content import comparable, same
 from fhirplan.sync.identity import Ids, inbound
 from fhirplan.sync.plan import paths

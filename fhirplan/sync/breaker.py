@@ -16,9 +16,9 @@ from typing import Final, Literal
 
 from fhirplan.errors import EhrUnavailable
 from fhirplan.fhir.dates import instant
-from fhirplan.store import circuits
-from fhirplan.store.circuits import Circuit
 from fhirplan.store.engine import Transaction
+from fhirplan.store.sync import circuits
+from fhirplan.store.sync.circuits import Circuit
 from fhirplan.sync.sides import Sides
 from fhirplan.telemetry import log
 

@@ -51,9 +51,12 @@ def marked(resource: Resource, our_id: str) -> Resource:
 
 def marks(resource: Resource) -> tuple[str, ...]:
     """The ids of ours that a resource carries; it may also carry business ids of ours that are no resource's id."""
+    meta = resource.get("meta")
+    if "identifier" not in resource and not (isinstance(meta, dict) and "tag" in meta):
+        return ()
     system = sid_system(str(resource.get("resourceType")))
     named = [_object(item) for item in _identifiers(resource)]
-    tagged = [_object(item) for item in _list(_object(resource.get("meta")).get("tag"))]
+    tagged = [_object(item) for item in _list(_object(meta).get("tag"))]
     found = [item.get("value") for item in named if item.get("system") == system]
     found += [item.get("code") for item in tagged if item.get("system") == system]
     return tuple(item for item in found if isinstance(item, str))

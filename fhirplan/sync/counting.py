@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from fhirplan.store import activity
-from fhirplan.store.activity import Activity
+from fhirplan.store.sync import activity
+from fhirplan.store.sync.activity import Activity
 from fhirplan.sync.sides import Sides
 
 

@@ -14,7 +14,7 @@ from fhirplan.ehr.discovery import TypeCapability
 from fhirplan.ehr.vendors.open import OPEN
 from fhirplan.ehr.vendors.vendor import Vendor
 from fhirplan.store.engine import Transaction
-from fhirplan.sync.absorb import instant
+from fhirplan.sync.instants import instant
 from fhirplan.sync.points import Point, reached
 from fhirplan.sync.report import Tally
 from fhirplan.sync.sides import Sides
@@ -51,7 +51,8 @@ class Listed:
 class Course:
     """One type's pull while it runs. ``since`` is the checkpoint it began with, "" when everything is listed.
 
-    ``capped`` is set once the EHR cut a list short.
+    ``again`` has what the EHR refused before asked for at once. ``capped`` is set once the EHR cut a list short;
+    ``hidden`` are the patients of whom it refused to list any.
     """
 
     sides: Sides
@@ -63,6 +64,8 @@ class Course:
     vendor: Vendor = OPEN
     held_back: str = ""
     capped: bool = False
+    again: bool = False
+    hidden: set[str] = field(default_factory=set)
     listed: Listed = field(default_factory=Listed)
 
     @property

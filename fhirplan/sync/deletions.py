@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from fhirplan.errors import EhrRejected
-from fhirplan.store import links
+from fhirplan.errors import EhrRejected, EhrUnavailable
+from fhirplan.store.sync import links
+from fhirplan.sync import refused
 from fhirplan.sync.absorb import absorb, absorb_gone
 from fhirplan.sync.course import Course, before
 from fhirplan.sync.intake import count
+from fhirplan.sync.searches import patient_of
 
 # A complete listing that lacks more than this, and more than half of what we hold, is a lost scope, not deletions.
 BELIEVED_GONE: Final = 10
@@ -19,7 +21,7 @@ UNHEARD_MS: Final = 3_600_000
 
 
 def look_for_deletions(course: Course) -> None:
-    """Asks for each resource that may be gone. Raises EhrFailure when the EHR does not answer for one of them."""
+    """Asks for each resource that may be gone. Raises EhrUnavailable when the EHR does not answer at all."""
     if course.capped or not course.capability.can("read"):
         return
     if course.complete:
@@ -28,15 +30,33 @@ def look_for_deletions(course: Course) -> None:
         suspects = _told_by_history(course)
     else:
         suspects = unheard_of(course)
-    refused: EhrRejected | None = None
-    for ehr_id in dict.fromkeys(suspects):
+    ask_all(course, suspects)
+
+
+def ask_all(course: Course, ehr_ids: Iterable[str]) -> None:
+    """Asks for each of these and for what is to be asked for again; what the EHR does not tell is noted for later.
+
+    So the checkpoint may pass it. Raises EhrUnavailable when the EHR does not answer for two in a row.
+    """
+    put_off, again = refused.known(course, "resource")
+    silent = False
+    for ehr_id in dict.fromkeys((*ehr_ids, *again[:ASKED_ANEW])):
+        if ehr_id in put_off:
+            continue
         try:
             ask(course, ehr_id)
         except EhrRejected as error:
-            # The others are asked for all the same; the checkpoint stays, so this one is asked for again.
-            refused = error
-    if refused is not None:
-        raise refused
+            silent = False
+            refused.note(course, "resource", ehr_id, error)
+        except EhrUnavailable as error:
+            if silent:
+                raise
+            silent = True
+            refused.note(course, "resource", ehr_id, error, at_once=True)
+        else:
+            silent = False
+            if ehr_id in again:
+                refused.forget(course, "resource", ehr_id)
 
 
 def _told_by_history(course: Course) -> Iterable[str]:
@@ -54,6 +74,7 @@ def _not_listed(course: Course) -> Iterable[str]:
         held += 1
         if ehr_id not in course.listed:
             absent.append(ehr_id)
+    absent = _shown(course, absent)
     if len(absent) > max(BELIEVED_GONE, held // 2):
         course.tally.skipped[course.type] = (
             f"The EHR lists {held - len(absent)} of the {held} we hold. That is not taken for deletions; "
@@ -61,6 +82,17 @@ def _not_listed(course: Course) -> Iterable[str]:
         )
         return ()
     return absent
+
+
+def _shown(course: Course, absent: list[str]) -> list[str]:
+    """Without those of patients of whom the EHR refused to list any, whose absence tells nothing."""
+    if not course.hidden:
+        return absent
+    name = course.sides.connection
+    with course.sides.database.read() as tx:
+        hidden = {item.id for item in links.stored_of(tx, name, "Patient", sorted(course.hidden)).values()}
+        held = [(ehr_id, links.by_ehr_id(tx, name, course.type, ehr_id)) for ehr_id in absent]
+    return [ehr_id for ehr_id, link in held if link is None or patient_of(link.base or {}) not in hidden]
 
 
 def unheard_of(course: Course) -> Iterable[str]:

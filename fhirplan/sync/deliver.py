@@ -15,15 +15,17 @@ from fhirplan.ehr.client import RemoteCopy, Written, remote_copy
 from fhirplan.ehr.discovery import TypeCapability
 from fhirplan.errors import EhrRejected, EhrVersionMismatch
 from fhirplan.fhir.codec import Resource
-from fhirplan.store import links, receipts, versions
-from fhirplan.store.links import Link
+from fhirplan.store import versions
+from fhirplan.store.sync import links, receipts
+from fhirplan.store.sync.links import Link
 from fhirplan.store.versions import Version
-from fhirplan.sync.absorb import Merging, absorb, absorb_gone
+from fhirplan.sync.absorb import absorb, absorb_gone
 from fhirplan.sync.content import comparable, same, unmarked
 from fhirplan.sync.delivery import Delivery, Job, Landing, kept_here, said
 from fhirplan.sync.elsewhere import elsewhere
 from fhirplan.sync.identity import Ids, inbound, outbound
 from fhirplan.sync.lookup import condition, look
+from fhirplan.sync.merging import Merging
 from fhirplan.sync.pairing import pair
 from fhirplan.sync.plan import Conflict, Echo, Unchanged
 from fhirplan.sync.points import reached

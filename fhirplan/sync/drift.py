@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from fhirplan.ehr import offered
-from fhirplan.store import offers
 from fhirplan.store.engine import Database
-from fhirplan.store.offers import Offer
+from fhirplan.store.sync import offers
+from fhirplan.store.sync.offers import Offer
 from fhirplan.sync.sides import Sides
 from fhirplan.telemetry import log
 

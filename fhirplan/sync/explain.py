@@ -13,10 +13,11 @@ from fhirplan.fhir.codec import Json, Resource
 from fhirplan.fhir.dates import instant
 from fhirplan.fhir.resource import last_updated
 from fhirplan.merge import three_way
-from fhirplan.merge.conflict import Clash, Words, sentence
-from fhirplan.store import conflicts, versions
-from fhirplan.store.conflicts import Collision
+from fhirplan.merge.conflict import Clash, Kind, Words, plain, sentence
+from fhirplan.store import versions
 from fhirplan.store.engine import Transaction
+from fhirplan.store.sync import conflicts
+from fhirplan.store.sync.conflicts import Collision
 from fhirplan.store.versions import Version
 from fhirplan.sync import plan
 from fhirplan.sync.content import comparable
@@ -95,13 +96,17 @@ def explained(
     *,
     clinic: str,
     words: Words | None = None,
+    show: Callable[[Json, Kind], str] = plain,
     validate: Callable[[Resource], Sequence[Issue]] = lambda _resource: (),
 ) -> Explained:
-    """The conflict with our copy as it is now; ``clinic`` is what the EHR's side is called in the sentences."""
+    """The conflict with our copy as it is now; ``clinic`` is what the EHR's side is called in the sentences.
+
+    ``show`` writes a value in them, as ``merge.conflict.sentence`` tells.
+    """
     current = versions.current(tx, connection, known.type, known.id)
     local = comparable(current.resource()) if current is not None and not current.deleted else None
     remote = comparable(known.remote)
-    questions = _questions(known, local, remote, clinic, words or English())
+    questions = _questions(known, local, remote, clinic, words or English(), show)
     told = tuple(item.words for item in questions) or _told_as_a_whole(known, local, remote, clinic, validate)
     at, number = (instant(current.updated), str(current.version)) if current is not None else ("", "")
     here = Change(_actor(tx, current), at, number)
@@ -124,10 +129,15 @@ def clashes(base: Resource | None, local: Resource | None, remote: Resource | No
 
 
 def _questions(
-    known: Collision, local: Resource | None, remote: Resource | None, clinic: str, words: Words
+    known: Collision,
+    local: Resource | None,
+    remote: Resource | None,
+    clinic: str,
+    words: Words,
+    show: Callable[[Json, Kind], str],
 ) -> tuple[Question, ...]:
     return tuple(
-        Question(c.path, c.element, sentence(c, words, clinic=clinic), c.base, c.local, c.remote, c.both)
+        Question(c.path, c.element, sentence(c, words, clinic=clinic, show=show), c.base, c.local, c.remote, c.both)
         for c in clashes(known.base, local, remote)
     )
 

@@ -11,7 +11,7 @@ identifier sid/goal|g1, no reference       Goal/g1                   what the EH
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final
@@ -19,10 +19,10 @@ from typing import Any, Final
 from fhirplan.fhir import reference
 from fhirplan.fhir.codec import Json, Resource
 from fhirplan.fhir.reference import Reference
-from fhirplan.store import links, versions
 from fhirplan.store.commit import Origin
 from fhirplan.store.engine import Transaction
-from fhirplan.store.links import Link
+from fhirplan.store.sync import links
+from fhirplan.store.sync.links import Link
 from fhirplan.sync.content import SID, marked, sid_system, unmarked
 
 # Who writes what comes from the EHR; it is not sent back there.
@@ -77,14 +77,23 @@ class Ids:
         if not known:
             if self.only_known:
                 raise Unknown
-            known = self._free(type_, ehr_id)
-            links.put(self.tx, self.connection, Link(type_, known, ehr_id), self.now)
+            known = self._free(ehr_id, links.taken(self.tx, self.connection, type_, [ehr_id]))
+            links.add(self.tx, self.connection, [Link(type_, known, ehr_id)], self.now)
         self._ours[type_, ehr_id] = known
         return known
 
-    def chosen(self, type_: str, ehr_id: str, known: str) -> str:
-        """Our id for the EHR's resource: the ``known`` one, else a free one, whose link the caller writes."""
-        made = self._ours[type_, ehr_id] = known or self._free(type_, ehr_id)
+    def chosen(self, wanted: Sequence[tuple[str, str, str]]) -> list[str]:
+        """Our ids for resources of the EHR's, by (type, its id, our id as far as there is one): that, else a free one.
+
+        The caller writes their links.
+        """
+        by_type: dict[str, list[str]] = {}
+        for type_, ehr_id, known in wanted:
+            if not known:
+                by_type.setdefault(type_, []).append(ehr_id)
+        taken = {type_: links.taken(self.tx, self.connection, type_, named) for type_, named in by_type.items()}
+        made = [known or self._free(ehr_id, taken[type_]) for type_, ehr_id, known in wanted]
+        self._ours.update({(type_, ehr_id): id_ for (type_, ehr_id, _), id_ in zip(wanted, made, strict=True)})
         return made
 
     def theirs(self, type_: str, id_: str) -> str:
@@ -95,16 +104,8 @@ class Ids:
         """Forgets what was looked up, after part of the transaction was undone."""
         self._ours.clear()
 
-    def _free(self, type_: str, ehr_id: str) -> str:
-        if reference.ID.fullmatch(ehr_id) and self._is_free(type_, ehr_id):
-            return ehr_id
-        return self.new_id()
-
-    def _is_free(self, type_: str, id_: str) -> bool:
-        return (
-            links.by_id(self.tx, self.connection, type_, id_) is None
-            and versions.current(self.tx, self.connection, type_, id_) is None
-        )
+    def _free(self, ehr_id: str, taken: Set[str]) -> str:
+        return ehr_id if reference.ID.fullmatch(ehr_id) and ehr_id not in taken else self.new_id()
 
 
 def inbound(ids: Ids, remote: Resource, our_id: str) -> Resource:
@@ -160,7 +161,8 @@ def _reference_in(ids: Ids, by_sid: Mapping[str, str], element: _Element) -> _El
         return element
     if to.version or to.type not in border.types:
         return {**element, "reference": f"{border.ehr_base}/{_spelled(to, to.id)}"}
-    return {**element, "reference": f"{to.type}/{ids.ours(to.type, to.id)}"}
+    here = f"{to.type}/{ids.ours(to.type, to.id)}"
+    return element if here == element["reference"] else {**element, "reference": here}
 
 
 def _reference_out(ids: Ids, element: _Element) -> _Element:
@@ -199,23 +201,32 @@ def _spelled(to: Reference, id_: str) -> str:
     return f"{to.type}/{id_}" + (f"/_history/{to.version}" if to.version else "")
 
 
-def _mapped(value: Json, change: Callable[[_Element], _Element]) -> Json:
-    """A copy in which each Reference element is changed; what holds none is not copied."""
-    if isinstance(value, dict):
-        made = value
-        for key, item in value.items():
-            if isinstance(item, dict | list):
-                changed = _mapped(item, change)
-                if changed is not item:
-                    made = dict(value) if made is value else made
-                    made[key] = changed
-        if ("reference" in made or "identifier" in made) and _is_reference(made):
-            return change(made)
-        return made
-    if isinstance(value, list):
-        items = [_mapped(item, change) if isinstance(item, dict | list) else item for item in value]
-        return items if any(one is not other for one, other in zip(items, value, strict=True)) else value
-    return value
+def _mapped(value: _Element, change: Callable[[_Element], _Element]) -> _Element:
+    """A copy in which each Reference element is changed; what holds none that changes is not copied."""
+    made = value
+    for key, item in value.items():
+        changed = _changed(item, change)
+        if changed is not item:
+            made = dict(value) if made is value else made
+            made[key] = changed
+    if ("reference" in made or "identifier" in made) and _is_reference(made):
+        return change(made)
+    return made
+
+
+def _changed(value: Json, change: Callable[[_Element], _Element]) -> Json:
+    kind = type(value)
+    if kind is dict:
+        return _mapped(value, change)
+    if kind is not list:
+        return value
+    made = value
+    for place, item in enumerate(value):
+        changed = _changed(item, change)
+        if changed is not item:
+            made = list(value) if made is value else made
+            made[place] = changed
+    return made
 
 
 def _is_reference(element: _Element) -> bool:

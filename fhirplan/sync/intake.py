@@ -8,30 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
-
-from sqlalchemy import text
 
 from fhirplan.ehr.client import RemoteCopy, remote_copy
 from fhirplan.errors import FhirplanError, Issue
 from fhirplan.fhir import codec, outcome, reference
 from fhirplan.fhir.codec import Resource
-from fhirplan.store import conflicts, links, outbox, receipts, versions
-from fhirplan.store.engine import Transaction, statement
-from fhirplan.store.receipts import Receipt
-from fhirplan.sync.absorb import MISSHAPEN, Absorbed, New, absorb, absorb_new, is_older
+from fhirplan.store import versions
+from fhirplan.store.engine import Transaction
+from fhirplan.store.sync import conflicts, links, outbox, receipts
+from fhirplan.store.sync.receipts import Receipt
+from fhirplan.sync.absorb import MISSHAPEN, Absorbed, New, absorb, absorb_new
 from fhirplan.sync.content import comparable, marks
 from fhirplan.sync.course import Course
 from fhirplan.sync.identity import Ids, Unknown, inbound
+from fhirplan.sync.instants import is_older
 from fhirplan.sync.plan import Conflict, Echo, FastForward, Merged, RemoteGone
 from fhirplan.sync.report import Tally
 from fhirplan.sync.stand_in import is_stand_in
 from fhirplan.telemetry import log
 
 _log = log("sync.pull")
-_SAVE: Final = statement(text("SAVEPOINT one"))
-_BACK: Final = statement(text("ROLLBACK TO SAVEPOINT one"))
-_KEEP: Final = statement(text("RELEASE SAVEPOINT one"))
 Found = tuple[RemoteCopy, Sequence[Issue]]
 
 
@@ -82,10 +78,12 @@ def _sorted_out(course: Course, copies: Sequence[RemoteCopy]) -> _Sorted:
         ids = course.sides.ids(tx, only_known=True)
         torn = bool(conflicts.count(tx, name))
         met = set[str]()
+        linked = links.stored_of(tx, name, course.type, [copy.id for copy in copies])
         for copy in copies:
-            known = links.stored(tx, name, course.type, copy.id)
+            known = linked.get(copy.id)
             if known is None or (known.base is None and not known.ehr_gone):
-                fresh = copy.id and copy.id not in met and not marks(copy.resource) and _unheld(ids, known)
+                named = reference.ID.fullmatch(copy.id) and copy.id not in met
+                fresh = named and not marks(copy.resource) and _unheld(ids, known)
                 (made.new if fresh else made.other).append(copy)
             elif known.ehr_gone:
                 gone.append(copy)
@@ -141,8 +139,9 @@ def _take_new(course: Course, ids: Ids, found: Sequence[Found]) -> Sequence[Foun
     """Stores what is new in one go, and gives what has to be taken one by one instead."""
     new: list[New] = []
     late: list[Found] = []
+    linked = links.stored_of(ids.tx, ids.connection, course.type, [copy.id for copy, _ in found])
     for copy, issues in found:
-        known = links.stored(ids.tx, ids.connection, copy.type, copy.id)
+        known = linked.get(copy.id)
         if known is None or (known.base is None and not known.ehr_gone):
             new.append(New(copy, issues, known.id if known else ""))
         else:
@@ -150,19 +149,16 @@ def _take_new(course: Course, ids: Ids, found: Sequence[Found]) -> Sequence[Foun
             late.append((copy, issues))
     if len(new) < 2:
         return found
-    ids.tx.run(_SAVE)
     try:
-        absorb_new(ids, new, course.sides.merging)
+        with ids.tx.part():
+            absorb_new(ids, new, course.sides.merging)
     except (FhirplanError, *MISSHAPEN):
         # One of them cannot be kept; one by one it shows which.
-        ids.tx.run(_BACK)
         ids.forget()
-        ids.tx.run(_KEEP)
         return found
-    ids.tx.run(_KEEP)
     for item in new:
         course.tally.add(course.type, "new")
-        if item.found:
+        if notable(item.found):
             course.tally.add(course.type, "with_findings")
         course.saw(item.copy.updated)
     return late
@@ -180,19 +176,16 @@ def _note(course: Course, ids: Ids, copy: RemoteCopy, known: links.Stored) -> No
 
 def take_one(course: Course, ids: Ids, copy: RemoteCopy, found: Sequence[Issue]) -> None:
     """One resource; whatever is wrong with it is recorded and does not touch the others of its page."""
-    ids.tx.run(_SAVE)
     try:
-        if _is_being_sent(ids, copy):
-            course.hold_back(copy.updated)
-        else:
-            count(course.tally, absorb(ids, copy, found, course.sides.merging), found)
-        course.saw(copy.updated)
+        with ids.tx.part():
+            if _is_being_sent(ids, copy):
+                course.hold_back(copy.updated)
+            else:
+                count(course.tally, absorb(ids, copy, found, course.sides.merging), found)
     except (FhirplanError, *MISSHAPEN) as error:
-        ids.tx.run(_BACK)
         ids.forget()
-        course.saw(copy.updated)
         _refuse(course, ids, copy, error)
-    ids.tx.run(_KEEP)
+    course.saw(copy.updated)
 
 
 def _is_being_sent(ids: Ids, copy: RemoteCopy) -> bool:
@@ -227,12 +220,17 @@ def _told_before(tx: Transaction, connection: str, copy: RemoteCopy, id_: str) -
     return any(item.route == "pull" and item.ehr_version == copy.version for item in told)
 
 
+def notable(found: Sequence[Issue]) -> bool:
+    """Whether there is more among findings than hints, as that another code would be preferred."""
+    return any(issue.severity != "information" for issue in found)
+
+
 def count(tally: Tally, absorbed: Absorbed, found: Sequence[Issue]) -> None:
     """Counts what was decided about one resource."""
     match absorbed.decision:
         case FastForward():
             tally.add(absorbed.type, "new" if absorbed.created else "changed")
-            if found:
+            if notable(found):
                 tally.add(absorbed.type, "with_findings")
         case Merged():
             tally.add(absorbed.type, "merged")

@@ -13,8 +13,8 @@ from fhirplan.catalog import CATALOG
 from fhirplan.ehr.notification import Notification
 from fhirplan.errors import EhrRejected
 from fhirplan.fhir.codec import Resource
-from fhirplan.store import links, notices
 from fhirplan.store.engine import Transaction
+from fhirplan.store.sync import links, notices
 from fhirplan.sync.course import Course
 from fhirplan.sync.deletions import ask
 from fhirplan.sync.intake import take
@@ -72,6 +72,7 @@ def fetch(sides: Sides, tally: Tally) -> None:
     A resource of a patient whose records are not pulled is not taken. What the EHR refuses to show is told, and left to
     the next whole pull.
     """
+    sides.client.matters("pull")
     with sides.database.read() as tx:
         waiting = notices.waiting(tx, sides.connection)
     whole = 0

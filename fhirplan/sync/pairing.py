@@ -10,9 +10,10 @@ from dataclasses import replace
 
 from fhirplan.fhir import reference
 from fhirplan.fhir.codec import Resource
-from fhirplan.store import links, versions
+from fhirplan.store import versions
 from fhirplan.store.commit import Change, commit
-from fhirplan.store.links import Link
+from fhirplan.store.sync import links
+from fhirplan.store.sync.links import Link
 from fhirplan.sync.content import comparable, marks, same
 from fhirplan.sync.identity import FROM_EHR, Ids
 

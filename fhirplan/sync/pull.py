@@ -9,29 +9,42 @@ from typing import Final
 from fhirplan.ehr.client import RemoteCopy
 from fhirplan.ehr.discovery import TypeCapability
 from fhirplan.errors import EhrFailure, EhrRejected, EhrUnavailable
-from fhirplan.store import checkpoints, links
+from fhirplan.store.sync import checkpoints, links
+from fhirplan.sync import refused
 from fhirplan.sync.course import Course
-from fhirplan.sync.deletions import UNHEARD_MS, ask, look_for_deletions, unheard_of
+from fhirplan.sync.deletions import UNHEARD_MS, ask, ask_all, look_for_deletions, unheard_of
 from fhirplan.sync.intake import take
 from fhirplan.sync.patients import chosen
 from fhirplan.sync.report import Progress, Tally, silent
-from fhirplan.sync.searches import PAGE, by_patient, distrust, patient_of, searches
+from fhirplan.sync.searches import PAGE, Distrusted, Search, by_patient, distrust, patient_of, searches
 from fhirplan.sync.sides import Sides
 from fhirplan.telemetry import log
 
 # Types in a row that the EHR does not answer, before the pull gives up on it.
 PATIENCE: Final = 2
+# What is refused of so many patients, with no answer about another one, is refused of all.
+REFUSED_TO_ALL: Final = 5
 # Resources that were referred to and never seen, which one pull asks for by id.
 REFERRED: Final = 20
 _log = log("sync.pull")
 
 
-def pull(sides: Sides, tally: Tally, *, full: bool = False, dry: bool = False, progress: Progress = silent) -> None:
+def pull(
+    sides: Sides,
+    tally: Tally,
+    *,
+    full: bool = False,
+    again: bool = False,
+    dry: bool = False,
+    progress: Progress = silent,
+) -> None:
     """Pulls each type the EHR serves; what fails is said in the tally and tried again by the next pull.
 
-    ``full`` lists everything instead of what changed; ``dry`` changes nothing here. Raises EhrFailure only when the
+    ``full`` lists everything instead of what changed, ``again`` also asks at once for what the EHR refused to tell
+    before; ``dry`` changes nothing here. Raises EhrFailure only when the
     EHR does not even tell what it can do.
     """
+    sides.client.matters("pull")
     offered = sides.client.capabilities()
     silent_types = 0
     in_part: list[Course] = []
@@ -39,6 +52,7 @@ def pull(sides: Sides, tally: Tally, *, full: bool = False, dry: bool = False, p
         if spec.sync == "none":
             continue
         course = _course(sides, offered.of(type_), tally, full=full, dry=dry)
+        course.again = again
         searched = _can_be_found(sides, course.capability)
         if not searched:
             tally.skipped[type_] = "The EHR does not offer a search of this type."
@@ -82,22 +96,56 @@ def _pull_type(course: Course, progress: Progress) -> None:
     if course.sides.patients and not (course.capability.can("search-type") and by_patient(course)):
         _pull_by_id(course, progress)
         return
-    done, asked = 0, False
-    for search in searches(course, chosen(course.sides, course.tally)):
-        seen, asked = 0, True
-        for page in course.sides.client.search(course.type, search.parameters):
-            seen += page.size
-            distrust(course, search, page, seen)
-            take(course, page.resources)
-            done += len(page.resources)
-            progress(course.type, done, page.total or 0)
-    if not asked:
+    if not _list_all(course, progress):
         course.tally.skipped[course.type] = (
             "The EHR lists these by patient only, and no patient is known here yet. Name them in ehr_patients."
         )
         return
     look_for_deletions(course)
     _move_checkpoint(course)
+
+
+def _list_all(course: Course, progress: Progress) -> bool:
+    """Takes in all that the searches list; False where there was nobody to ask about.
+
+    What the EHR refuses of one patient, as for want of a consent there, is noted and does not touch the others. Raises
+    EhrRejected when it refuses the same of all.
+    """
+    put_off, unseen = refused.known(course, "patient")
+    course.hidden |= put_off
+    done, answered, asked = 0, set[str](), False
+    errors: dict[str, EhrRejected] = {}
+    for search in searches(course, chosen(course.sides, course.tally), unseen):
+        asked = True
+        if search.patient in course.hidden:
+            continue
+        try:
+            done = _list(course, search, progress, done)
+            answered.add(search.patient)
+        except EhrRejected as error:
+            errors[search.patient] = error
+            if not search.patient or isinstance(error, Distrusted) or (not answered and len(errors) >= REFUSED_TO_ALL):
+                raise
+            course.hidden.add(search.patient)
+    if errors and not answered:
+        raise next(iter(errors.values()))
+    for patient, refusal in errors.items():
+        refused.note(course, "patient", patient, refusal)
+    for patient in answered.difference(errors).intersection(unseen):
+        refused.forget(course, "patient", patient)
+    return asked
+
+
+def _list(course: Course, search: Search, progress: Progress, done: int) -> int:
+    """Takes in what one search lists; gives how many were listed by all searches until then."""
+    seen = 0
+    for page in course.sides.client.search(course.type, search.parameters):
+        seen += page.size
+        distrust(course, search, page, seen)
+        take(course, page.resources)
+        done += len(page.resources)
+        progress(course.type, done, page.total or 0)
+    return done
 
 
 def _move_checkpoint(course: Course) -> None:
@@ -109,8 +157,18 @@ def _move_checkpoint(course: Course) -> None:
 def _pull_by_id(course: Course, progress: Progress) -> None:
     """What is not listed, as ``ehr_patients`` tells whose records are ours: the patients, and what those refer to."""
     waiting: list[RemoteCopy] = []
+    noted = {ehr_id for ids in refused.known(course, "resource") for ehr_id in ids}
+    errors: dict[str, EhrRejected] = {}
     for done, ehr_id in enumerate(_wanted(course), start=1):
-        found = course.sides.client.read(course.type, ehr_id)
+        try:
+            found = course.sides.client.read(course.type, ehr_id)
+        except EhrRejected as error:
+            errors[ehr_id] = error
+            if len(errors) == done >= REFUSED_TO_ALL:
+                raise
+            continue
+        if ehr_id in noted:
+            refused.forget(course, "resource", ehr_id)
         if found is None:
             ask(course, ehr_id)
             continue
@@ -120,16 +178,17 @@ def _pull_by_id(course: Course, progress: Progress) -> None:
             waiting.clear()
         progress(course.type, done, 0)
     take(course, [item.resource for item in waiting])
-    for ehr_id in () if course.type == "Patient" else unheard_of(course):
-        ask(course, ehr_id)
+    for ehr_id, refusal in errors.items():
+        refused.note(course, "resource", ehr_id, refusal)
+    if course.type != "Patient":
+        ask_all(course, unheard_of(course))
 
 
 def _pull_referred(course: Course) -> None:
     """What a search shows in part or not at all: that which others refer to; of the unsearched also a few known."""
     _read_referred(course)
     if not course.capability.can("search-type"):
-        for ehr_id in unheard_of(course):
-            ask(course, ehr_id)
+        ask_all(course, unheard_of(course))
 
 
 def _read_referred(course: Course) -> None:

@@ -13,12 +13,15 @@ from dataclasses import replace
 from typing import Final
 
 from fhirplan.errors import EhrFailure, EhrUnavailable
-from fhirplan.store import circuits, lanes, links, outbox, receipts, versions
-from fhirplan.store.receipts import Receipt
+from fhirplan.store import versions
+from fhirplan.store.sync import circuits, lanes, links, outbox, receipts
+from fhirplan.store.sync.receipts import Receipt
 from fhirplan.sync import breaker
+from fhirplan.sync.claims import Run
 from fhirplan.sync.order import Key
+from fhirplan.sync.patients import ATTENTION_MS
 from fhirplan.sync.report import Progress, Tally, silent
-from fhirplan.sync.sending import Run, send_one
+from fhirplan.sync.sending import send_one
 from fhirplan.sync.sides import Sides
 from fhirplan.sync.together import send_lane
 from fhirplan.telemetry import log
@@ -26,8 +29,6 @@ from fhirplan.telemetry import log
 BATCH: Final = 2_000
 # An EHR that failed lately is tried with so many resources, by one thread.
 FEW: Final = 20
-# Whose chart was opened that lately is sent first.
-ATTENTION_MS: Final = 600_000
 # How often it is asked within a round whose charts were opened since, as a round may take long at a slow EHR.
 _LOOK_AGAIN_MS: Final = 1_000
 _FOREVER: Final = 2**53
@@ -44,13 +45,15 @@ def push(
     dry: bool = False,
     progress: Progress = silent,
 ) -> None:
-    """Sends what is due; with ``everything`` also what waits for a later time. ``dry`` only counts.
+    """Sends what is due; with ``everything`` also what waits to be tried again later. ``dry`` only counts.
 
-    What fails is kept in the outbox, with its receipt. Raises EhrFailure only when the EHR does not even tell what it
-    can do.
+    What can still be undone (``outbound_delay``) is never sent. What fails is kept in the outbox, with its receipt.
+    Raises EhrFailure only when the EHR does not even tell what it can do.
     """
-    before = _FOREVER if everything else sides.clock()
-    run = Run(sides, tally, before)
+    sides.client.matters("push")
+    now = sides.clock()
+    before = _FOREVER if everything else now
+    run = Run(sides, tally, now)
     if dry:
         _count_only(run, before)
         return
@@ -99,6 +102,8 @@ def push_now(sides: Sides, type_: str, id_: str) -> Receipt:
 
     The receipt says sent, waiting (no answer, or somebody else is sending it), parked or conflict.
     """
+    # Its writer waits for the answer.
+    sides.client.matters("chart")
     run = Run(sides, Tally())
     try:
         for _ in range(_SENDINGS):
@@ -137,7 +142,8 @@ class _Crew:
     def __init__(self, run: Run, todo: dict[str, list[Key]], progress: Progress) -> None:
         self._run = run
         self._todo = dict(todo)
-        self._looked = run.sides.clock()
+        self._open: set[str] = set()
+        self._looked = 0
         self._total = sum(map(len, todo.values()))
         self._done = 0
         self._progress = progress
@@ -163,6 +169,7 @@ class _Crew:
                     return
                 lane = self._next(run.sides)
                 keys = self._todo.pop(lane)
+                run.sides.client.matters("chart" if lane in self._open else "push")
                 self._progress("push", self._done, self._total)
                 self._done += len(keys)
             send_lane(run, keys)
@@ -174,6 +181,7 @@ class _Crew:
             self._looked = now
             with sides.database.read() as tx:
                 opened = lanes.looked_at(tx, sides.connection, now - ATTENTION_MS)
+            self._open = set(opened)
             first = [lane for lane in opened if lane in self._todo]
             self._todo = {lane: self._todo[lane] for lane in (*first, *self._todo)}
         return next(iter(self._todo))

@@ -20,7 +20,7 @@ from fhirplan.errors import FhirplanError
 from fhirplan.fhir import codec
 from fhirplan.fhir.codec import Resource
 from fhirplan.fhir.scrub import scrubbed
-from fhirplan.store import snapshot
+from fhirplan.store.sync import snapshot
 from fhirplan.sync.content import SID
 from fhirplan.sync.report import SyncReport
 from fhirplan.sync.sides import Sides
@@ -135,6 +135,10 @@ def comparable_report(report: SyncReport, *, words: bool) -> dict[str, Any]:
     """What two runs of the same have in common: no seconds, and without ``words`` only how many sentences there are."""
     made = report.as_json()
     del made["seconds"]
+    # What earlier recordings do not know of.
+    for key in ("undoable", "untold"):
+        if not made[key]:
+            del made[key]
     made["types"] = sorted(made["types"], key=lambda item: str(item["type"]))
     for key in ("problems", "reasons", "drift"):
         made[key] = sorted(made[key]) if words else len(made[key])
@@ -142,14 +146,22 @@ def comparable_report(report: SyncReport, *, words: bool) -> dict[str, Any]:
 
 
 def differences(recorded: Mapping[str, Any], replayed: Mapping[str, Any]) -> tuple[str, ...]:
-    """In which members two comparable reports differ, with both values."""
-    names = [*recorded, *(name for name in replayed if name not in recorded)]
+    """In which members, and in which counts of which type, two comparable reports differ, with both values."""
+    before, after = _by_name(recorded), _by_name(replayed)
     return tuple(
-        f"{name}: recorded {_shown(recorded.get(name))}, replayed {_shown(replayed.get(name))}"
-        for name in names
-        if recorded.get(name) != replayed.get(name)
+        f"{name}: recorded {_shown(before.get(name))}, replayed {_shown(after.get(name))}"
+        for name in dict.fromkeys((*before, *after))
+        if before.get(name) != after.get(name)
     )
 
 
+def _by_name(report: Mapping[str, Any]) -> dict[str, Any]:
+    """The members of a report, and in place of its list of types each count of each type."""
+    counts = {
+        f"{of['type']}.{name}": value for of in report.get("types", ()) for name, value in of.items() if name != "type"
+    }
+    return {name: value for name, value in report.items() if name != "types"} | counts
+
+
 def _shown(value: Any) -> str:
-    return codec.dumps(value).decode()
+    return "nothing" if value is None else codec.dumps(value).decode()

@@ -13,8 +13,8 @@ from fhirplan.ehr.client import EhrClient
 from fhirplan.ehr.tape import Exchange, OffTheTape, Player
 from fhirplan.errors import FhirplanError, MalformedRequest
 from fhirplan.fhir import codec
-from fhirplan.store import snapshot
 from fhirplan.store.engine import Database
+from fhirplan.store.sync import snapshot
 from fhirplan.sync.recording import FORM, comparable_report
 from fhirplan.sync.report import SyncReport
 from fhirplan.sync.run import run_sync
@@ -102,6 +102,7 @@ def play(recorded: Recorded, sides: Sides) -> Replayed:
             dry_run=bool(how["dry_run"]),
             full=bool(how["full"]),
             once=bool(how["once"]),
+            wait=clock.wait,
         )
     left = len(recorded.exchanges) - clock.count
     return Replayed(report, comparable_report(report, words=not recorded.options["scrubbed"]), left)
@@ -129,6 +130,10 @@ class _Clock:
 
     def __call__(self) -> int:
         return self._now
+
+    def wait(self, seconds: float) -> None:
+        """Is so much later at once."""
+        self._now += int(seconds * 1000)
 
     def played(self, number: int) -> None:
         """Goes on to when an exchange of the tape ended; never back."""

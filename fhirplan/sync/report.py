@@ -18,7 +18,10 @@ def silent(_doing: str, _done: int, _total: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class TypeReport:
-    """One type's counts. ``merged`` were changed on both sides, ``refused`` of the EHR's could not be taken in."""
+    """One type's counts. ``merged`` were changed on both sides, ``refused`` of the EHR's could not be taken in.
+
+    ``with_findings`` were taken in with errors or warnings of validation; hints are kept with them and not counted.
+    """
 
     type: str
     new: int = 0
@@ -40,7 +43,8 @@ class SyncReport:
 
     ``reasons`` says of each resource that is not in agreement (of many, the first) why, in a sentence.
     ``drift`` says what the EHR no longer offers as it did; that by itself keeps nothing apart.
-    ``conflicts``, ``parked`` and ``waiting`` count resources as they stand at the end; ``calls`` are requests made.
+    ``conflicts``, ``parked`` and ``waiting`` count resources as they stand at the end; ``undoable`` are those of the
+    waiting that can still be undone, ``untold`` is how much the EHR refused to tell. ``calls`` are requests made.
     """
 
     types: tuple[TypeReport, ...]
@@ -53,6 +57,8 @@ class SyncReport:
     calls: int
     seconds: float
     drift: tuple[str, ...] = ()
+    undoable: int = 0
+    untold: int = 0
 
     @property
     def pulled(self) -> int:
@@ -66,8 +72,8 @@ class SyncReport:
 
     @property
     def agreed(self) -> bool:
-        """Whether both sides agree: nothing waits, nothing is parked, no conflict is open, nothing failed."""
-        return not (self.conflicts or self.parked or self.waiting or self.problems)
+        """Whether both sides agree: nothing waits, is parked, in conflict or untold, and nothing failed."""
+        return not (self.conflicts or self.parked or self.waiting or self.untold or self.problems)
 
     def as_json(self) -> dict[str, Any]:
         """The report as JSON values, for scripts."""
@@ -78,6 +84,8 @@ class SyncReport:
             "conflicts": self.conflicts,
             "parked": self.parked,
             "waiting": self.waiting,
+            "undoable": self.undoable,
+            "untold": self.untold,
             "calls": self.calls,
             "seconds": round(self.seconds, 3),
             "types": [{name: getattr(item, name) for name in TypeReport.__slots__} for item in self.types],

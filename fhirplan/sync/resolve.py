@@ -6,20 +6,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from fhirplan.coordination.makers import may_make
 from fhirplan.coordination.moves import MACHINES
 from fhirplan.coordination.rules import refuse
-from fhirplan.errors import EhrFailure, InvalidResource, NotFound, VersionMismatch
+from fhirplan.coordination.world import Change as Moved
+from fhirplan.errors import EhrFailure, InvalidResource, Issue, NotFound, VersionMismatch
 from fhirplan.fhir.codec import Resource
 from fhirplan.fhir.dates import instant
 from fhirplan.merge.policy import Side
 from fhirplan.merge.resolve import apply
 from fhirplan.merge.three_way import Clashing
-from fhirplan.store import conflicts, links, outbox, receipts, versions
+from fhirplan.store import versions
 from fhirplan.store.commit import Change, Origin, commit, lane
-from fhirplan.store.conflicts import Collision
-from fhirplan.store.links import Link
-from fhirplan.store.receipts import Receipt
-from fhirplan.store.ruled import ruled
+from fhirplan.store.coordination.record import StoredRecord
+from fhirplan.store.coordination.ruled import ruled
+from fhirplan.store.sync import conflicts, links, outbox, receipts
+from fhirplan.store.sync.conflicts import Collision
+from fhirplan.store.sync.links import Link
+from fhirplan.store.sync.receipts import Receipt
 from fhirplan.store.versions import Version
 from fhirplan.sync.content import comparable
 from fhirplan.sync.explain import clashes, edition
@@ -44,7 +48,9 @@ class Edited:
     resource: Resource
 
 
-def resolve(sides: Sides, cid: int, decision: Take | Fields | Edited, *, actor: str, seen: str = "") -> None:
+def resolve(
+    sides: Sides, cid: int, decision: Take | Fields | Edited, *, actor: str, seen: str = "", person: str = ""
+) -> None:
     """Resolves a conflict. ``theirs``: the EHR's copy becomes ours; ``ours``: our current version is sent.
 
     Field by field and as edited, what comes out is stored here and sent. ``seen`` is the edition the person looked at
@@ -54,8 +60,12 @@ def resolve(sides: Sides, cid: int, decision: Take | Fields | Edited, *, actor: 
     What comes out is judged as strictly as what people write here, but only for what the person made of the copies: a
     rule that one of them breaks already is no reason to refuse the decision.
 
+    ``person`` is who is held to the moves of a Task that they may make (``makers``), "" for a program. The status of
+    either copy is no move of theirs: ours was judged when it was written here, and the EHR's is the EHR's to decide.
+
     Raises NotFound for a number that is no conflict, VersionMismatch when somebody resolved it before or it is not as
-    it was seen, InvalidResource for a choice that does not fit or leaves something open, or a result that is invalid.
+    it was seen, InvalidResource for a choice that does not fit or leaves something open, or a result that is invalid,
+    NotPermitted for a move that is not the person's to make.
     """
     send_provenance = _takes_provenance(sides)
     with sides.database.write() as tx:
@@ -77,7 +87,7 @@ def resolve(sides: Sides, cid: int, decision: Take | Fields | Edited, *, actor: 
         elif decision == "ours":
             _take_ours(sides, ids, known, link)
         else:
-            _take_made(sides, ids, known, link, _made(known, current, decision), current, actor)
+            _take_made(sides, ids, known, link, _made(known, current, decision), current, actor, person)
         after = versions.current(tx, sides.connection, known.type, known.id)
         conflicts.came_of(tx, cid, after.version if after is not None else 0)
         if after is not None and not after.deleted:
@@ -116,7 +126,14 @@ def _made(known: Collision, current: Version | None, decision: Take | Fields | E
 
 
 def _take_made(
-    sides: Sides, ids: Ids, known: Collision, link: Link, made: Resource, current: Version | None, actor: str
+    sides: Sides,
+    ids: Ids,
+    known: Collision,
+    link: Link,
+    made: Resource,
+    current: Version | None,
+    actor: str,
+    person: str,
 ) -> None:
     """Stores what a person made of both copies; it may break no rule that neither of them breaks."""
     mine = [current.resource()] if current is not None and not current.deleted else []
@@ -128,11 +145,11 @@ def _take_made(
     links.put(tx, name, _agreed(known, link, 0), ids.now)
     outbox.move(tx, name, known.type, known.id, "held", "waiting", ids.now)
     method: Literal["create", "update"] = "create" if current is None or current.deleted else "update"
-    changes = _ruled(sides, ids, known, Change(method, known.type, known.id, made))
+    changes = _ruled(sides, ids, known, Change(method, known.type, known.id, made), person)
     commit(tx, name, changes, now=ids.now, origin=_origin(known, actor, push=True), base=ids.border.our_base)
 
 
-def _ruled(sides: Sides, ids: Ids, known: Collision, change: Change) -> list[Change]:
+def _ruled(sides: Sides, ids: Ids, known: Collision, change: Change, person: str) -> list[Change]:
     """The change with what follows from it; raises InvalidResource or NotPermitted for one that breaks a rule.
 
     A state that the EHR's copy has already is the EHR's to decide, so it is taken as an import is.
@@ -143,8 +160,16 @@ def _ruled(sides: Sides, ids: Ids, known: Collision, change: Change) -> list[Cha
     theirs = known.remote.get(machine.element) if machine and known.remote else None
     as_theirs = theirs is not None and machine is not None and (change.resource or {}).get(machine.element) == theirs
     judged = ruled(ids.tx, ids.connection, [change], ids.now, sides.rules, lenient=as_theirs)
-    refuse(judged.found[0])
+    refuse(judged.found[0] if as_theirs else (*_not_theirs_to_make(ids, change, person), *judged.found[0]))
     return judged.all
+
+
+def _not_theirs_to_make(ids: Ids, change: Change, person: str) -> tuple[Issue, ...]:
+    """What stands against the person making the move, from our current version, that a change is; nothing else."""
+    if not person or change.type != "Task" or change.resource is None:
+        return ()
+    record = StoredRecord(ids.tx, ids.connection)
+    return may_make(Moved(record.get(f"Task/{change.id}"), change.resource), person, record)
 
 
 def _takes_provenance(sides: Sides) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,6 +15,13 @@ from fhirplan.sync.course import Course, before
 PAGE: Final = 100
 """Resources on a page."""
 _BY_PATIENT: Final = ("patient", "subject")
+
+
+class Distrusted(EhrRejected):
+    """What the EHR gave is not what it was asked for, which is no matter of one patient."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text, status=200)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,38 +40,38 @@ def by_patient(course: Course) -> str:
     return next((code for code in _BY_PATIENT if code in course.capability.search), "")
 
 
-def searches(course: Course, patients: Iterator[str]) -> Iterator[Search]:
-    """The searches that list a type at this EHR: one, or one for each patient and value that it wants told."""
+def searches(course: Course, patients: Iterator[str], unseen: Collection[str] = ()) -> Iterator[Search]:
+    """The searches that list a type at this EHR: one, or one for each patient and value that it wants told.
+
+    Of the ``unseen`` patients everything is asked for, not what changed only.
+    """
     asking = course.vendor.ask(course.type)
     name = by_patient(course)
     start = before(course.since)
-    common = {"_count": str(PAGE)}
-    if start:
-        common["_lastUpdated"] = f"ge{start[:10] if course.vendor.by_day else start}"
+    recent = {"_lastUpdated": f"ge{start[:10] if course.vendor.by_day else start}"} if start else {}
     for patient in patients if name else ("",):
         about = {name: patient} if patient else {}
         for more in [{key: value} for key, value in asking.each] or [{}]:
-            yield Search({**common, **about, **more}, patient)
+            yield Search({"_count": str(PAGE), **({} if patient in unseen else recent), **about, **more}, patient)
 
 
 def distrust(course: Course, search: Search, page: Page, seen: int) -> None:
     """Checks that what came back is what was asked for: an EHR may ignore a parameter and say nothing.
 
-    ``seen`` is how many resources of the search came with this page and those before. Raises EhrRejected when it
+    ``seen`` is how many resources of the search came with this page and those before. Raises Distrusted when it
     ignored a parameter that matters; a list that was cut short is told and not taken as complete.
     """
     meanings = {course.vendor.meanings.get(code) for code in page.codes}
     if "ignored" in meanings:
-        raise EhrRejected(f"The EHR says that it ignored a parameter of the search for {course.type}.", status=200)
+        raise Distrusted(f"The EHR says that it ignored a parameter of the search for {course.type}.")
     if "capped" in meanings:
         course.capped = True
         course.tally.trouble(f"The EHR gave only some of the {course.type} resources: its limit for one search.")
     if page.last and page.total is not None and page.total > seen:
         _cut_short(course, page, seen)
     if search.patient and any(patient_of(item) not in ("", search.patient) for item in page.resources):
-        raise EhrRejected(
-            f"The EHR was asked for the {course.type} resources of one patient and gave others' too, so none is taken.",
-            status=200,
+        raise Distrusted(
+            f"The EHR was asked for the {course.type} resources of one patient and gave others' too, so none is taken."
         )
 
 

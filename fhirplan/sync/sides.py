@@ -16,11 +16,11 @@ from fhirplan.errors import Issue
 from fhirplan.fhir.codec import Resource
 from fhirplan.merge.policy import Policy, Winner
 from fhirplan.settings import DEFAULT_CONNECTION, Connection
+from fhirplan.store.access.withheld import Reader
+from fhirplan.store.coordination.ruled import Rules
 from fhirplan.store.engine import Database, Transaction
-from fhirplan.store.ruled import Rules
-from fhirplan.store.withheld import Reader
-from fhirplan.sync.absorb import Merging
 from fhirplan.sync.identity import Border, Ids
+from fhirplan.sync.merging import Merging
 from fhirplan.sync.presence import Presence
 
 Validate = Callable[[Resource], Sequence[Issue]]

@@ -14,8 +14,8 @@ from fhirplan.ehr.routes import ROUTE, Elsewhere
 from fhirplan.fhir import reference
 from fhirplan.fhir.codec import Resource
 from fhirplan.merge.conflict import plain
-from fhirplan.store import receipts
 from fhirplan.store.engine import Transaction
+from fhirplan.store.sync import receipts
 from fhirplan.sync.content import SID
 from fhirplan.sync.identity import Ids
 

@@ -7,64 +7,42 @@ each of its resources is looked for before it is sent again, in smaller pieces e
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
 
 from fhirplan.ehr import transactions
-from fhirplan.ehr.client import Written, remote_copy
-from fhirplan.ehr.discovery import Capabilities, TypeCapability
+from fhirplan.ehr.client import Written
+from fhirplan.ehr.discovery import Capabilities
 from fhirplan.ehr.transactions import Part
 from fhirplan.errors import EhrFailure, EhrRejected, EhrUnavailable, FhirplanError
-from fhirplan.fhir.codec import Resource
-from fhirplan.store import links, outbox, versions
-from fhirplan.store.engine import Transaction
-from fhirplan.store.links import Link
-from fhirplan.store.outbox import Entry
-from fhirplan.store.versions import Version
-from fhirplan.sync import deliver
+from fhirplan.store.sync import outbox
+from fhirplan.store.sync.outbox import Entry
 from fhirplan.sync.absorb import MISSHAPEN
-from fhirplan.sync.content import comparable, same
+from fhirplan.sync.claims import Run, claim, hold, release
 from fhirplan.sync.delivery import ClaimLost, Delivery, Landing
-from fhirplan.sync.identity import Ids, outbound, targets
-from fhirplan.sync.lookup import condition, look
+from fhirplan.sync.entries import Ready, held_here, is_fit, made_ready, moved_there
+from fhirplan.sync.identity import outbound, targets
+from fhirplan.sync.lookup import look
 from fhirplan.sync.order import Key, pieces, stretches
 from fhirplan.sync.points import reached
 from fhirplan.sync.sending import (
     Made,
-    Run,
-    claim,
     deliver_claimed,
     heard,
-    hold,
     is_on_its_way,
     later,
-    release,
     say_waiting,
     send_one,
     settle,
     silent,
     unsent_targets,
 )
-from fhirplan.sync.withholding import is_withheld
 
 _ALONE: Final = -1
 # A server that says this of a transaction takes none from us, whatever it declares.
 _NOT_OFFERED: Final = frozenset({403, 404, 405, 501})
 _TOO_LARGE: Final = 413
-
-
-@dataclass(frozen=True, slots=True)
-class _Ready:
-    """One resource, as its entry of a transaction says it; ``again``: some references went by identifier only."""
-
-    key: Key
-    rows: tuple[Entry, ...]
-    local: Resource
-    version: int
-    part: Part
-    again: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,38 +92,15 @@ def _looked_over(run: Run, offered: Capabilities, keys: Sequence[Key]) -> tuple[
     kinds: dict[Key, int] = {}
     with run.sides.database.read() as tx:
         for key in keys:
-            link, current = _here(run, tx, key)
+            link, current = held_here(run, tx, key)
             local = current.resource() if current is not None and not current.deleted else None
             rows = [row for row in outbox.unsettled(tx, run.sides.connection, *key) if row.state == "waiting"]
             attempts = max((row.attempts for row in rows), default=0)
             named = targets(run.sides.border, local) if local else ()
             wanted[key] = [target for target in named if is_on_its_way(run, tx, target)]
-            fits = local is not None and _fits(run, offered, link, local, attempts)
+            fits = local is not None and is_fit(run, offered, link, local, attempts)
             kinds[key] = attempts if fits else _ALONE
     return wanted, kinds
-
-
-def _here(run: Run, tx: Transaction, key: Key) -> tuple[Link | None, Version | None]:
-    return links.by_id(tx, run.sides.connection, *key), versions.current(tx, run.sides.connection, *key)
-
-
-def _fits(run: Run, offered: Capabilities, link: Link | None, local: Resource, attempts: int) -> bool:
-    """Whether a change can be an entry: a create, or an update that cannot overwrite what we have not seen.
-
-    The EHR refuses a stale one by itself, or it can be asked for all copies at once before.
-    """
-    kind = offered.of(str(local["resourceType"]))
-    if is_withheld(run.sides, local) or deliver.is_mistake(local):
-        return False
-    if link is None or (link.ehr_gone and not link.agreed):
-        return kind.can("create")
-    if not link.agreed or attempts or same(comparable(local), link.base):
-        return False
-    return kind.can("update") and (_guarded(run, kind, link) or (kind.can("search-type") and "_id" in kind.search))
-
-
-def _guarded(run: Run, kind: TypeCapability, link: Link) -> bool:
-    return kind.guards_updates and bool(link.ehr_version) and not run.sides.vendor().unsafe_if_match
 
 
 def _send_piece(run: Run, keys: Sequence[Key]) -> None:
@@ -173,7 +128,7 @@ def _work(run: Run, keys: list[Key], left: _Claims) -> list[list[Key]]:
             _send_claimed(run, key, left)
         return []
     try:
-        moved = _moved_there(run, keys)
+        moved = moved_there(run, keys)
     except EhrFailure:
         # Each by itself reads its own copy, and tells what is wrong with that.
         moved = keys
@@ -181,7 +136,7 @@ def _work(run: Run, keys: list[Key], left: _Claims) -> list[list[Key]]:
         for key in moved:
             _send_claimed(run, key, left)
         return [[key for key in keys if key in left.rows]]
-    ready = _made_ready(run, keys, left)
+    ready = made_ready(run, keys, left.rows)
     parts = [item.part for item in ready]
     try:
         hold(run)
@@ -208,8 +163,8 @@ def _send_what_cannot_go_together(run: Run, keys: Sequence[Key], left: _Claims) 
     offered = run.sides.client.capabilities()
     for key in [key for key in keys if key in left.rows and not run.stopped]:
         with run.sides.database.read() as tx:
-            link, current = _here(run, tx, key)
-        fits = current is not None and not current.deleted and _fits(run, offered, link, current.resource(), 0)
+            link, current = held_here(run, tx, key)
+        fits = current is not None and not current.deleted and is_fit(run, offered, link, current.resource(), 0)
         if not fits:
             _send_claimed(run, key, left)
         elif left.attempts(key) > 1 and key not in left.looked:
@@ -220,7 +175,7 @@ def _look(run: Run, key: Key, left: _Claims) -> None:
     """Looks for a create that was sent before: one that landed is settled, one that surely did not is new."""
     sides = run.sides
     with sides.database.read() as tx:
-        _, current = _here(run, tx, key)
+        _, current = held_here(run, tx, key)
         body = outbound(sides.ids(tx), current.resource(), "") if current is not None else {}
     try:
         found = look(sides, sides.client.capabilities().of(key[0]), body, key[1])
@@ -250,56 +205,6 @@ def _unblocked(run: Run, keys: Sequence[Key], left: _Claims) -> list[Key]:
             say_waiting(run, key, target)
 
 
-def _moved_there(run: Run, keys: Sequence[Key]) -> list[Key]:
-    """Those whose copy there is not the one both agreed on, where the EHR would not refuse to overwrite it."""
-    sides, offered = run.sides, run.sides.client.capabilities()
-    wanted: dict[str, dict[str, Link]] = {}
-    with sides.database.read() as tx:
-        for key in keys:
-            link, _ = _here(run, tx, key)
-            if link is not None and link.agreed and not _guarded(run, offered.of(key[0]), link):
-                wanted.setdefault(key[0], {})[link.ehr_id] = link
-    moved: list[Key] = []
-    for type_, by_id in wanted.items():
-        seen = set[str]()
-        for page in sides.client.search(type_, {"_id": ",".join(by_id), "_count": str(len(by_id))}):
-            copies = [remote_copy(resource) for resource in page.resources if resource.get("id") in by_id]
-            seen |= {copy.id for copy in copies if deliver.is_as_known(sides, by_id[copy.id], copy)}
-        moved += [(type_, link.id) for ehr_id, link in by_id.items() if ehr_id not in seen]
-    return moved
-
-
-def _made_ready(run: Run, keys: Sequence[Key], left: _Claims) -> list[_Ready]:
-    """The entries, which refer to each other by fullUrl."""
-    sides = run.sides
-    with sides.database.read() as tx:
-        here = {key: _here(run, tx, key) for key in keys}
-        creates = {key for key, (link, _) in here.items() if link is None or link.ehr_gone}
-        urls = {key: _url(run, key) for key in creates}
-        ids = replace(sides.ids(tx), placed=urls)
-        return [_ready(run, ids, key, *here[key], left.rows[key]) for key in keys]
-
-
-def _ready(run: Run, ids: Ids, key: Key, link: Link | None, current: Version | None, rows: tuple[Entry, ...]) -> _Ready:
-    if current is None:
-        raise AssertionError("what was looked over is there")
-    sides, local = run.sides, current.resource()
-    offered = sides.client.capabilities().of(key[0])
-    cut = [to for to in targets(sides.border, local) if to not in ids.placed and is_on_its_way(run, ids.tx, to)]
-    if key in ids.placed:
-        body = outbound(ids, local, "")
-        part = Part(body, ids.placed[key], if_none_exist=condition(offered, body, key[1]))
-    else:
-        ehr_id, version = (link.ehr_id, link.ehr_version) if link else ("", "")
-        part = Part(outbound(ids, local, ehr_id), f"{sides.border.ehr_base}/{key[0]}/{ehr_id}", if_match=version)
-    return _Ready(key, rows, local, current.version, part, bool(cut))
-
-
-def _url(run: Run, key: Key) -> str:
-    """The urn by which a transaction's entries refer to one that has no id yet."""
-    return f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_URL, f'{run.sides.border.our_base}/{key[0]}/{key[1]}')}"
-
-
 def _smaller(run: Run, keys: list[Key], parts: Sequence[Part], refusal: EhrRejected) -> list[list[Key]]:
     """The pieces in which a refused piece is tried again: around the entry that is blamed, else two halves."""
     if refusal.status in _NOT_OFFERED and transactions.blamed(refusal.outcome, parts) is None:
@@ -312,7 +217,7 @@ def _smaller(run: Run, keys: list[Key], parts: Sequence[Part], refusal: EhrRejec
     return [piece for piece in (keys[:place], [keys[place]], keys[place + 1 :]) if piece]
 
 
-def _put_off(run: Run, ready: Sequence[_Ready], left: _Claims, error: Exception) -> None:
+def _put_off(run: Run, ready: Sequence[Ready], left: _Claims, error: Exception) -> None:
     """Has all of a piece due again, since nobody can tell what became of it."""
     made = []
     for item in ready:
@@ -321,7 +226,7 @@ def _put_off(run: Run, ready: Sequence[_Ready], left: _Claims, error: Exception)
     settle(run, made)
 
 
-def _land(run: Run, ready: Sequence[_Ready], written: Sequence[Written | None], left: _Claims) -> None:
+def _land(run: Run, ready: Sequence[Ready], written: Sequence[Written | None], left: _Claims) -> None:
     """Settles what landed, in one transaction; what was there before, or is not confirmed, is looked at by itself."""
     made = []
     for item, to in zip(ready, written, strict=True):

@@ -6,13 +6,14 @@ type's canonical as their profile and the rules ``cm-card``, ``cm-type``, ``cm-v
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from fhirplan.fhir import structure
 from fhirplan.fhir.structure import Definition, Element, TypeRef
-from fhirplan.validation import entries, shortcuts, values, wording
+from fhirplan.validation import companions, entries, shortcuts, values, wording
 from fhirplan.validation.entries import Entry
-from fhirplan.validation.findings import Check, Findings, Place, shown
+from fhirplan.validation.findings import Check, Findings, Place
 from fhirplan.validation.r4_checks import R4Checks
 from fhirplan.validation.references import type_names
 
@@ -46,17 +47,10 @@ class Types:
         required, choices = _demanded(children)
         rules = self._r4.rules(type_, root)
         natively = self._r4.natively(type_) if not path else None
-        members: dict[str, Entry] = {}
-        get = members.get
         is_resource = definition.kind == "resource" and not path
         beside = type_ == "Element"  # what stands beside a primitive's value may be an id alone
         label = path.rpartition(".")[2] or type_
-
-        def grow(key: str) -> Entry | None:
-            entry = self._entry(definition, children, key, is_resource)
-            if entry is not None:
-                members[key] = entry
-            return entry
+        members = _Members(lambda key: self._entry(definition, children, key, is_resource))
 
         def check(value: Any, place: Place, findings: Findings) -> None:
             if type(value) is not dict:
@@ -65,13 +59,11 @@ class Types:
             if len(value) < 2 and (not value or ("id" in value and not beside)):
                 wording.empty(value, place, findings, is_resource, definition.url)
             for key, item in value.items():
-                entry = get(key)
+                entry = members[key]
                 if entry is None:
-                    entry = grow(key)
-                    if entry is None:
-                        wording.unknown_name(key, value, children, place, findings, definition.url)
-                        continue
-                entry(item, value, place, findings)
+                    wording.unknown_name(key, value, children, place, findings, definition.url)
+                else:
+                    entry(item, value, place, findings)
             for name in required:
                 if name not in value and "_" + name not in value:
                     wording.missing(name, place, findings, definition.url)
@@ -184,52 +176,23 @@ class Types:
         return entries.listed_primitive(name, key, code, test, more, element.most, url)
 
     def _companion(self, element: Element, bare: str) -> Entry:
-        name = element.name
-        check = self._late("Element")
+        made = companions.single if element.most == 1 else companions.listed
+        return made(element.name, bare, self._late("Element"))
 
-        def one(value: Any, owner: dict[str, Any], place: Place, findings: Findings) -> None:
-            here = (place, name, -1)
-            if type(value) is not dict:
-                findings.error(
-                    "structure",
-                    f"_{bare} is {shown(value)}; it must be an object with id or extension.",
-                    here,
-                    "cm-type",
-                )
-            elif not value or (len(value) == 1 and "id" in value and bare not in owner):
-                findings.error("structure", f"_{bare} says nothing. Give it an extension or remove it.", here, "ele-1")
-            else:
-                check(value, here, findings)
 
-        if element.most == 1:
-            return one
+class _Members(dict[str, Entry | None]):
+    """The entries of a type by the names of its JSON members, each made when first met; None for what it has not."""
 
-        def many(value: Any, owner: dict[str, Any], place: Place, findings: Findings) -> None:
-            if type(value) is not list or not value:
-                findings.error(
-                    "structure",
-                    f"_{bare} is {shown(value)}; it must be a list, with null where nothing is added.",
-                    (place, name, -1),
-                    "cm-type",
-                )
-                return
-            plain = owner.get(bare)
-            count = len(plain) if type(plain) is list else 0
-            for index, item in enumerate(value):
-                here = (place, name, index)
-                alone = index >= count or plain is None or plain[index] is None
-                if item is None:
-                    if alone:
-                        findings.error("structure", "null stands for nothing here. Remove it.", here, "cm-type")
-                elif type(item) is not dict or not item:
-                    findings.error("structure", f"{shown(item)} must be an object with extension.", here, "cm-type")
-                elif alone and len(item) == 1 and "id" in item:
-                    text = f"_{bare}[{index}] has an id and nothing that it is of. Give it an extension or remove it."
-                    findings.error("structure", text, here, "ele-1")
-                else:
-                    check(item, here, findings)
+    def __init__(self, make: Callable[[str], Entry | None]) -> None:
+        super().__init__()
+        self._make = make
 
-        return many
+    def __missing__(self, key: str) -> Entry | None:
+        entry = self._make(key)
+        # What callers made up is not kept: there is no end to it.
+        if entry is not None:
+            self[key] = entry
+        return entry
 
 
 def _demanded(children: tuple[Element, ...]) -> tuple[tuple[str, ...], tuple[tuple[str, frozenset[str], int], ...]]:

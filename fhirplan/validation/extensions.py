@@ -1,4 +1,4 @@
-"""Checks extensions against their definitions: where they may stand and what they may hold (R4 section 2.4.0)."""
+"""Says where an extension may stand, by the contexts of its definition (R4 section 2.4.0)."""
 
 from __future__ import annotations
 

@@ -51,7 +51,6 @@ class Scope:
     """One resource on the walk: the one given, one contained in it, or one in a Bundle's entry."""
 
     __slots__ = (
-        "context",
         "entries",
         "fragments",
         "full_url",
@@ -70,7 +69,6 @@ class Scope:
         self.parent = parent
         self.root = root
         self.full_url = ""
-        self.context: Any = None
         self.entries: dict[str, dict[str, Any]] | None = None
         self.incomplete = False
         self.later: list[tuple[Any, Any, Place, str]] = []

@@ -5,11 +5,13 @@ An invariant passes only on exactly true (guide section 0.2). One that cannot be
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from fhirplan.errors import Severity
-from fhirplan.fhir import path
+from fhirplan.fhir import path, structure
 from fhirplan.fhir.structure import CORE, Constraint
+from fhirplan.validation import bindings, references
 from fhirplan.validation.findings import Findings, Place, Scope, expression
 
 REPORTED_AT: Final = "http://fhirplan.dev/fhir/StructureDefinition/cm-reported-at"
@@ -95,7 +97,7 @@ def run(findings: Findings) -> None:
     for scope in findings.scopes:
         if scope.incomplete or not scope.later:
             continue
-        context = findings.engine.context(scope, findings)
+        context = _context(scope, findings)
         for rules, value, place, _ in scope.later:
             for rule in rules:
                 try:
@@ -103,3 +105,34 @@ def run(findings: Findings) -> None:
                         rule.broken(value, place, scope, findings)
                 except (path.NotEvaluable, *_SHAPES) as reason:
                     rule.unknown(reason, place, findings)
+
+
+def _context(scope: Scope, findings: Findings) -> path.Context:
+    """What the invariants of a resource may ask for beyond it: value sets, profiles, other resources, types."""
+
+    def member_of(item: Any, url: str) -> bool | None:
+        return bindings.concept_held(findings.engine.terminology, url.partition("|")[0], item)
+
+    def conforms_to(item: Any, url: str) -> bool | None:
+        held: bool | None = findings.engine.profiles.conforms(url, item, scope.place, findings)
+        return held
+
+    return path.Context(
+        resource=scope.resource,
+        root=scope.root,
+        resolve=_resolver(scope),
+        member_of=member_of,
+        conforms_to=conforms_to,
+        type_of=_type_of,
+    )
+
+
+def _resolver(scope: Scope) -> Callable[[str], dict[str, Any] | None]:
+    return lambda text: references.resolve(text, scope)
+
+
+def _type_of(type_: str, name: str) -> str | None:
+    """The type of a type's element where it has only one."""
+    definition = structure.definition(type_)
+    element = definition.element(name) if definition else None
+    return element.types[0].code if element is not None and len(element.types) == 1 else None

@@ -30,16 +30,8 @@ def occurrences(
     """The check of an element that occurs between ``bounds`` times (-1: without end), each by its type's contents."""
     least, most = bounds
     name, choice = node.stem, node.name.endswith("[x]")
-    names = _choice_names(node, above) if choice else {}
+    items_of = _choice_items(name, _choice_names(node, above)) if choice else _items(name)
     under = "_" + name
-
-    def items_of(owner: dict[str, Any], place: Place) -> list[Item]:
-        if choice:
-            return [(owner[key], (place, name, -1), names[key]) for key in owner if key in names]
-        value = owner.get(name)
-        if type(value) is list:
-            return [(one, (place, name, index), "") for index, one in enumerate(value) if one is not None]
-        return [] if value is None else [(value, (place, name, -1), "")]
 
     def present(owner: dict[str, Any], place: Place, findings: Findings) -> None:
         if not choice:
@@ -120,6 +112,23 @@ def deferred(rules: list[Rule], url: str) -> Content:
         findings.scope.later.append((rules, item[0], item[1], url))
 
     return check
+
+
+def _items(name: str) -> Callable[[dict[str, Any], Place], list[Item]]:
+    """The values of an element that has one type, with their places."""
+
+    def items(owner: dict[str, Any], place: Place) -> list[Item]:
+        value = owner.get(name)
+        if type(value) is list:
+            return [(one, (place, name, index), "") for index, one in enumerate(value) if one is not None]
+        return [] if value is None else [(value, (place, name, -1), "")]
+
+    return items
+
+
+def _choice_items(name: str, types: dict[str, str]) -> Callable[[dict[str, Any], Place], list[Item]]:
+    """The value of a choice of types, whose JSON name tells which of them it has."""
+    return lambda owner, place: [(owner[key], (place, name, -1), types[key]) for key in owner if key in types]
 
 
 def _choice_names(node: Node, above: Node | None) -> dict[str, str]:

@@ -44,6 +44,9 @@ def check(targets: tuple[str, ...]) -> Check:
             name = ""
         stated = value.get("type")
         if stated is not None and type(stated) is str:
+            if stated not in types and ":" not in stated:
+                text = f"{shown(stated)} is no R4 resource type. Name one, or give the URL of a logical model."
+                findings.error("value", text, (place, "type", -1), "cm-ref")
             if name and name != stated and stated in types:
                 findings.error(
                     "structure",

@@ -10,16 +10,18 @@ lacks a required element (guide section 0.2).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, Literal
 
 from fhirplan.errors import Issue
-from fhirplan.fhir import path, structure
-from fhirplan.validation import asking, bindings, bundles, extensions, invariants, natives, questionnaires, references
+from fhirplan.fhir import structure
+from fhirplan.validation import asking, bindings, bundles, invariants, natives, questionnaires, wording
 from fhirplan.validation.definitions import Definitions
 from fhirplan.validation.elements import Types
 from fhirplan.validation.findings import Check, Findings, Place, Scope, shown
+from fhirplan.validation.known_extensions import KnownExtensions
 from fhirplan.validation.profiles import Profiles
 from fhirplan.validation.r4_checks import R4Checks
 from fhirplan.validation.settle import settled
@@ -29,7 +31,6 @@ from fhirplan.validation.valuesets import Terminology
 Policy = Literal["base", "declared", "case-management"]
 CASE_MANAGEMENT: Final = "http://fhirplan.dev/fhir/StructureDefinition/case-management-"
 OURS: Final = frozenset({"CarePlan", "Goal", "Task", "CareTeam"})
-_EXTENSIONS: Final = frozenset({"extension", extensions.MODIFIER})
 _NOT_DOMAIN: Final = frozenset({"Bundle", "Binary", "Parameters"})
 _OWN: Final[dict[str, Check]] = {
     "Bundle": bundles.check,
@@ -50,7 +51,7 @@ class Validator:
         self.r4 = R4Checks(definitions, terminology)
         self.types = Types(self.r4)
         self.profiles = Profiles(definitions, terminology)
-        self._extensions: dict[str, tuple[extensions.Contexts, Check | None] | None] = {}
+        self.extension = KnownExtensions(definitions, self.profiles).check
 
     @classmethod
     def load(
@@ -93,7 +94,7 @@ class Validator:
         """
         name = resource.get("resourceType") if isinstance(resource, dict) else None
         if not isinstance(resource, dict) or not isinstance(name, str) or name not in structure.resource_types():
-            return (_no_resource(resource, name),)
+            return (wording.no_resource(resource, name),)
         findings = Findings(self, Scope(resource, (None, name, -1), None, resource))
         findings.policy = policy
         findings.ask = self._ask() if self._ask is not None else None
@@ -180,7 +181,7 @@ class Validator:
             return
         name = value.get("resourceType")
         if not isinstance(name, str) or name not in structure.resource_types():
-            issue = _no_resource(value, name)
+            issue = wording.no_resource(value, name)
             findings.error(issue.code, issue.text, place, issue.rule)
             return
         scope = findings.enter(value, place, findings.scope.root if contained else None)
@@ -195,88 +196,6 @@ class Validator:
                 text = f"No profile is declared. This conforms to {url}; declare it in meta.profile if that is meant."
                 findings.add("information", "informational", text, findings.scope.place, "cm-profile", url)
                 return
-
-    # What the walk asks for.
-
-    def extension(self, value: dict[str, Any], place: Place, findings: Findings) -> None:
-        """Checks an extension against its definition where it is known; refuses unknown modifier extensions."""
-        url = value.get("url")
-        if type(url) is not str:
-            return
-        if ":" not in url and place[0] is not None and place[0][1] not in _EXTENSIONS:
-            text = f"{shown(url)} is no absolute URL. Give the URL of the extension's definition."
-            findings.error("value", text, (place, "url", -1), "cm-extension", structure.CORE + "Extension")
-            return
-        try:
-            known = self._extensions[url]
-        except KeyError:
-            known = self._extensions[url] = self._extension(url)
-        if known is None:
-            if place[1] == extensions.MODIFIER:
-                extensions.unknown_modifier(value, place, findings)
-            return
-        contexts, check = known
-        if contexts and not extensions.allowed_here(contexts, place, findings):
-            extensions.misplaced(url, contexts, place, findings)
-        if check is not None:
-            check(value, place, findings)
-
-    def _extension(self, url: str) -> tuple[extensions.Contexts, Check | None] | None:
-        definition = self.definitions.find("StructureDefinition", url) if ":" in url else None
-        if definition is None or definition.get("type") != "Extension":
-            return None
-        try:
-            check: Check | None = self.profiles.check(url)
-        except BadProfile:
-            check = None
-        return extensions.contexts_of(definition), check
-
-    def context(self, scope: Scope, findings: Findings) -> path.Context:
-        """What invariants of a scope may ask for."""
-        made: path.Context | None = scope.context
-        if made is None:
-
-            def member_of(item: Any, url: str) -> bool | None:
-                return bindings.concept_held(self.terminology, url.partition("|")[0], item)
-
-            def conforms_to(item: Any, url: str) -> bool | None:
-                return self.profiles.conforms(url, item, scope.place, findings)
-
-            made = scope.context = path.Context(
-                resource=scope.resource,
-                root=scope.root,
-                resolve=_resolver(scope),
-                member_of=member_of,
-                conforms_to=conforms_to,
-                type_of=type_of,
-            )
-        return made
-
-
-def type_of(type_: str, name: str) -> str | None:
-    """The type of a type's element where it has only one."""
-    definition = structure.definition(type_)
-    element = definition.element(name) if definition else None
-    return element.types[0].code if element is not None and len(element.types) == 1 else None
-
-
-def _resolver(scope: Scope) -> Callable[[str], dict[str, Any] | None]:
-    return lambda text: references.resolve(text, scope)
-
-
-def _no_resource(resource: Any, name: Any) -> Issue:
-    if not isinstance(resource, dict):
-        text = "A FHIR resource is a JSON object; this is " + (
-            "a list." if isinstance(resource, list) else "a single value."
-        )
-        return Issue("error", "structure", text, rule="cm-type")
-    if name is None:
-        text = 'resourceType is missing. Say what this is, e.g. "resourceType": "CarePlan".'
-    elif not isinstance(name, str):
-        text = f"resourceType is {shown(name)}; it must be the name of a resource type."
-    else:
-        text = f"{shown(name)} is no R4 resource type. Correct resourceType."
-    return Issue("error", "structure", text, rule="cm-type")
 
 
 def validate(
@@ -293,10 +212,6 @@ def validate(
     return _default().validate(resource, profiles, policy=policy)
 
 
+@lru_cache(maxsize=1)
 def _default() -> Validator:
-    if not _loaded:
-        _loaded.append(Validator.load())
-    return _loaded[0]
-
-
-_loaded: Final[list[Validator]] = []
+    return Validator.load()

@@ -1,14 +1,31 @@
-"""Says in words what is wrong with the form of an element, with the repair where only one is possible."""
+"""Says in words what is wrong with the form of a resource or element, with the repair where only one is possible."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from typing import Any
 
+from fhirplan.errors import Issue
 from fhirplan.fhir import structure
 from fhirplan.fhir.structure import Element
 from fhirplan.validation import repairs, values
 from fhirplan.validation.findings import Findings, Place, expression, shown
+
+
+def no_resource(resource: Any, name: Any) -> Issue:
+    """Why a value, whose resourceType is ``name``, is no resource of R4."""
+    if not isinstance(resource, dict):
+        text = "A FHIR resource is a JSON object; this is " + (
+            "a list." if isinstance(resource, list) else "a single value."
+        )
+        return Issue("error", "structure", text, rule="cm-type")
+    if name is None:
+        text = 'resourceType is missing. Say what this is, e.g. "resourceType": "CarePlan".'
+    elif not isinstance(name, str):
+        text = f"resourceType is {shown(name)}; it must be the name of a resource type."
+    else:
+        text = f"{shown(name)} is no R4 resource type. Correct resourceType."
+    return Issue("error", "structure", text, rule="cm-type")
 
 
 def null(place: Place, findings: Findings, url: str) -> None:

@@ -2,43 +2,34 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
 from flask import Flask, Response, g, request, url_for
 from flask.typing import ResponseReturnValue
 
-from fhirplan.access.scopes import resource_scope
 from fhirplan.chart.people import human_name
-from fhirplan.chart.words import Words
 from fhirplan.launch import asking
 from fhirplan.launch.asking import Waiting
 from fhirplan.launch.authority import Authority
 from fhirplan.launch.begin import begin
-from fhirplan.launch.granting import CONTEXT, LASTING, SIGN_IN, needs_patient
+from fhirplan.launch.granting import needs_patient
 from fhirplan.launch.refusals import PageRefused
 from fhirplan.settings import LOOPBACK_HOSTS
-from fhirplan.store import patient_record, versions
-from fhirplan.store.secrets import new_secret
+from fhirplan.store import versions
+from fhirplan.store.access.secrets import new_secret
+from fhirplan.store.coordination import patient_record
 from fhirplan.web.forms import fields, once
 from fhirplan.web.languages import language
 from fhirplan.web.launch import guarded, page, sent
+from fhirplan.web.scope_words import line
 from fhirplan.web.sessions import set_cookie
 
 REQUEST: Final = "__Host-fhirplan-app"
 _SECONDS: Final = 15 * 60
 _MOST_PATIENTS: Final = 100
-_PLAIN: Final = frozenset((*SIGN_IN, *CONTEXT, *LASTING))
-
-
-@dataclass(frozen=True, slots=True)
-class _Line:
-    """One scope on the page, in words."""
-
-    scope: str
-    text: str
-    about: str
+PEOPLE: Final = frozenset({"Patient", "Practitioner", "RelatedPerson"})
+"""Types whose names are shown, so that somebody sees as whom they allow what, and of whom."""
 
 
 def add_apps(app: Flask, authority: Authority) -> None:
@@ -119,30 +110,23 @@ def _page(authority: Authority, known: Waiting, secret: str) -> Response:
         app=known.client.name,
         where=urlsplit(str(known.body["redirect"])).hostname or str(known.body["redirect"]),
         local=urlsplit(str(known.body["redirect"])).hostname in LOOPBACK_HOSTS,
-        lines=[_line(scope, said) for scope in known.scopes],
+        lines=[line(scope, said) for scope in known.scopes],
         request_secret=secret,
         open_server=open_,
-        patient=_named(authority, known.connection.name, about) if about else "",
+        person=_named(authority, known.connection.name, known.person.get("user", "")),
+        patient=_named(authority, known.connection.name, f"Patient/{about}" if about else ""),
         patients=_patients(authority, known.connection.name) if picks else (),
         missing=needs_patient(known.scopes) and not about and not picks,
     )
 
 
-def _line(scope: str, words: Words) -> _Line:
-    found = resource_scope(scope)
-    if found is None:
-        return _Line(scope, words(f"may.{scope.replace('/', '_')}") if scope in _PLAIN else scope, "")
-    does = ", ".join(words(f"right.{letter}") for letter in found.letters)
-    limits = ", ".join(f"{name} = {value}" for name, value in found.query)
-    about = words(f"level.{found.level}")
-    kind = words("may.everything") if found.type == "*" else words.state("type", found.type)
-    return _Line(scope, f"{kind}: {does}", words("may.only", level=about, limits=limits) if limits else about)
-
-
-def _named(authority: Authority, connection: str, id_: str) -> str:
+def _named(authority: Authority, connection: str, reference: str) -> str:
+    """What somebody is called, the id where no name is known here; "" for nobody."""
+    type_, _, id_ = reference.rpartition("/")
     with authority.database.read() as tx:
-        found = versions.current(tx, connection, "Patient", id_)
-    return human_name(found.resource().get("name")) or id_ if found is not None and not found.deleted else id_
+        found = versions.current(tx, connection, type_, id_) if type_ in PEOPLE else None
+    name = human_name(found.resource().get("name")) if found is not None and not found.deleted else ""
+    return name or id_
 
 
 def _patients(authority: Authority, connection: str) -> list[tuple[str, str]]:

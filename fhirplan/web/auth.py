@@ -56,6 +56,8 @@ def _add_discovery(app: Flask, authority: Authority) -> None:
         return _public(codec.dumps(discovery.configuration(authority, found)))
 
     def openid() -> Response:
+        if not any(discovery.people_sign_in(authority, item) for item in authority.settings.all_connections):
+            raise NotFound("Nobody can sign in here: no EHR is configured for it.")
         return _public(codec.dumps(discovery.openid(authority)))
 
     for base in ("/fhir", "/<connection>/fhir"):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import zlib
-from typing import Final
+from typing import Any, Final
 
-from flask import Request
 from gunicorn.http.errors import ParseException  # type: ignore[import-untyped]
 from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.wsgi import get_input_stream
 
 from fhirplan.errors import MalformedRequest, TooCostly
 from fhirplan.fhir.codec import dumps
@@ -19,19 +19,19 @@ _GZIP: Final = 16 + zlib.MAX_WBITS
 _PIECE: Final = 65536
 
 
-def body_of(request: Request) -> bytes:
-    """The body, decompressed when it was sent compressed.
+def body_of(environ: dict[str, Any], most: int) -> bytes:
+    """The body of a request, of at most so many bytes, decompressed when it was sent compressed.
 
     Raises TooCostly when it is larger than the limit, also once decompressed, MalformedRequest when it is no gzip,
     UnsupportedMediaType for another encoding.
     """
-    body = _sent(request)
-    encoding = request.environ.get("HTTP_CONTENT_ENCODING", "").strip().lower()
+    body = _sent(environ, most)
+    encoding = environ.get("HTTP_CONTENT_ENCODING", "").strip().lower()
     if encoding in ("", "identity"):
         return body
     if encoding not in ("gzip", "x-gzip"):
         raise UnsupportedMediaType(f"Content-Encoding is {encoding[:40]!r}; gzip and none are read here.")
-    return _decompressed(body, request.max_content_length or 0)
+    return _decompressed(body, most)
 
 
 def as_json(body: bytes, content_type: str, *, patch: bool, max_depth: int, most: int) -> bytes:
@@ -43,16 +43,15 @@ def as_json(body: bytes, content_type: str, *, patch: bool, max_depth: int, most
     return dumps(from_xml(body, max_depth=max_depth, max_bytes=most))
 
 
-def _sent(request: Request) -> bytes:
-    most = request.max_content_length or 0
+def _sent(environ: dict[str, Any], most: int) -> bytes:
     try:
-        body = request.get_data(cache=False)
+        body = get_input_stream(environ, max_content_length=most).read()
     except RequestEntityTooLarge:
         raise _too_large(most) from None
     except ParseException:
         raise MalformedRequest("The body is said to come in chunks, and these are malformed (RFC 9112).") from None
     # Werkzeug cuts a chunked body at the limit without a word.
-    if len(body) == most and request.environ["wsgi.input"].read(1):
+    if len(body) == most and environ["wsgi.input"].read(1):
         raise _too_large(most)
     return body
 

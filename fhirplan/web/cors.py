@@ -11,7 +11,7 @@ from flask import Flask, Response, request
 
 from fhirplan.launch.authority import Authority
 from fhirplan.launch.registry import from_file
-from fhirplan.store import clients
+from fhirplan.store.access import clients
 
 _KEPT: Final = 15.0
 """Seconds for which the origins of registered apps are remembered."""

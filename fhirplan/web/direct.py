@@ -1,7 +1,7 @@
-"""Answers reads and searches of the FHIR API before the framework does, whose routing and contexts cost as much.
+"""Answers reads, searches and writes of the FHIR API before the framework does, whose routing costs as much.
 
-What is not plainly one of them goes on to the application: other methods, other connections, operations, what a browser
-asks from another origin. What is raised here is handed to the application too, to be answered like everything raised.
+What is not plainly one of them goes on to the application: other connections, operations, what a browser asks from
+another origin. What is raised here is handed to the application too, to be answered like everything raised.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 FAILED: Final = "fhirplan.failed"
 """Where a request that could not be answered keeps what was raised."""
 _BASE: Final = "/fhir/"
+_BASES: Final = ("/fhir", _BASE)
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
 _LINES: Final = {int(item): f"{int(item)} {item.phrase}" for item in HTTPStatus}
 Guard = Callable[[dict[str, Any]], None]
 """Looks at a request before it is carried out, and raises a FhirplanError where it must not be."""
@@ -34,7 +36,7 @@ class Direct:
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         """The answer of the FHIR API, or of the application."""
         rest = _rest(environ)
-        if not rest:
+        if rest is None:
             return self._app(environ, start_response)
         try:
             for guard in self._guards:
@@ -47,11 +49,14 @@ class Direct:
         return [body] if body and environ["REQUEST_METHOD"] != "HEAD" else []
 
 
-def _rest(environ: dict[str, Any]) -> str:
-    """What is asked for below the default connection's base, "" where it is for the application to say."""
+def _rest(environ: dict[str, Any]) -> str | None:
+    """What is asked for below the default connection's base, None where it is for the application to say."""
     path: str = environ.get("PATH_INFO", "")
-    if not path.startswith(_BASE) or environ["REQUEST_METHOD"] not in ("GET", "HEAD") or "HTTP_ORIGIN" in environ:
-        return ""
+    if environ["REQUEST_METHOD"] not in _METHODS or "HTTP_ORIGIN" in environ:
+        return None
+    if path in _BASES:
+        # A batch or transaction; what else may be asked of the base has a page of its own.
+        return "" if environ["REQUEST_METHOD"] == "POST" else None
     rest = path[len(_BASE) :]
     # A resource type comes first; whatever else is there, such as an operation, may have a route of its own.
-    return rest if "A" <= rest[:1] <= "Z" and "$" not in rest and rest.isascii() else ""
+    return rest if path.startswith(_BASE) and "A" <= rest[:1] <= "Z" and "$" not in rest and rest.isascii() else None

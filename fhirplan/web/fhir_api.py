@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
 
@@ -33,9 +32,7 @@ class FhirApi:
         self._open = services.settings.auth == "open"
         self._names = frozenset(services.settings.connections)
 
-    def answer(
-        self, environ: dict[str, Any], rest: str, connection: str, body_of: Callable[[], bytes] = bytes
-    ) -> Rendered:
+    def answer(self, environ: dict[str, Any], rest: str, connection: str) -> Rendered:
         """Status, headers and body for a request to ``rest`` below a base; Misconfigured and bugs are raised."""
         method = environ["REQUEST_METHOD"]
         asked_by = known_id(environ, self._services)
@@ -52,7 +49,7 @@ class FhirApi:
                 base=base,
                 open_=self._open,
                 request_id=asked_by,
-                body_of=body_of,
+                body_of=partial(body_of, environ, self._services.settings.max_body_bytes),
             )
             kind = asked.kind
             reply = perform(self._services, asked)
@@ -72,7 +69,7 @@ def add_fhir_api(app: Flask, api: FhirApi) -> None:
     """Serves the FHIR API at /fhir and at /{connection}/fhir."""
 
     def fhir(rest: str = "", connection: str = DEFAULT_CONNECTION) -> Response:
-        status, headers, body = api.answer(request.environ, rest, connection, partial(body_of, request))
+        status, headers, body = api.answer(request.environ, rest, connection)
         return FhirResponse([body] if body else None, status, headers)
 
     for rule in ("/fhir", "/fhir/<path:rest>", "/<connection>/fhir", "/<connection>/fhir/<path:rest>"):

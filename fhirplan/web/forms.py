@@ -49,7 +49,8 @@ def refused_answer(error: OAuthRefused) -> Response:
     """A refusal as a token endpoint says it (RFC 6749 section 5.2)."""
     made = json_answer({"error": error.error, "error_description": _ascii(error.text)}, error.status)
     if error.status == 401:
-        made.headers["WWW-Authenticate"] = 'Basic realm="fhirplan"' if error.basic else 'Bearer realm="fhirplan"'
+        told = ', error="invalid_token"' if error.error == "invalid_token" else ""
+        made.headers["WWW-Authenticate"] = 'Basic realm="fhirplan"' if error.basic else f'Bearer realm="fhirplan"{told}'
     return made
 
 

@@ -12,6 +12,7 @@ from flask import Response
 
 from fhirplan.errors import NotPermitted
 from fhirplan.settings import LOOPBACK_HOSTS
+from fhirplan.web.proxies import came_by_proxy
 
 _POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
@@ -58,9 +59,11 @@ def _origin(address: str) -> str:
 def require_loopback(environ: Mapping[str, Any]) -> None:
     """Raises NotPermitted unless the caller is on this machine and asks for it by a loopback name.
 
-    The name matters too: a page on the internet can make its own name lead here (DNS rebinding).
+    The name matters too: a page on the internet can make its own name lead here (DNS rebinding). And a proxy on this
+    machine is called from anywhere.
     """
-    if _is_loopback(environ.get("REMOTE_ADDR", ""), environ.get("HTTP_HOST", "")):
+    near = _is_loopback(environ.get("REMOTE_ADDR", ""), environ.get("HTTP_HOST", ""))
+    if near and not came_by_proxy(environ):
         return
     raise NotPermitted(
         "This server is open to everybody, so it answers only callers on its own machine that ask for 127.0.0.1 or "

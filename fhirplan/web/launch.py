@@ -19,10 +19,10 @@ from fhirplan.launch.finish import Arrived, arrived, open_session
 from fhirplan.launch.refusals import OAuthRefused, PageRefused
 from fhirplan.launch.renewal import leave
 from fhirplan.settings import DEFAULT_CONNECTION
-from fhirplan.store.secrets import digest
-from fhirplan.store.sessions import AFTERWARDS
+from fhirplan.store.access.secrets import digest
+from fhirplan.store.access.sessions import AFTERWARDS
 from fhirplan.telemetry import log
-from fhirplan.web import chart_csrf
+from fhirplan.web.chart import csrf
 from fhirplan.web.forms import once
 from fhirplan.web.languages import language, remember_language
 from fhirplan.web.sessions import COOKIE, all_ancestors, ancestors, drop_cookie, session_of, set_cookie
@@ -63,7 +63,7 @@ def add_launch(app: Flask, authority: Authority) -> None:
     def logout() -> ResponseReturnValue:
         """Ends the session of this chart; a form of ours posts it."""
         session = session_of(request)
-        chart_csrf.check(request)
+        csrf.check(request)
         answer = page("left.html", again=url_for("launch.said", why="left"))
         if session is not None:
             leave(authority, session)

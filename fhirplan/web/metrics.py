@@ -16,13 +16,13 @@ from flask import Flask, Request, Response, request
 
 from fhirplan.errors import NotAuthenticated
 from fhirplan.interactions.services import Services
-from fhirplan.store import circuits, offers, standing
-from fhirplan.store.standing import Standing
+from fhirplan.store.sync import circuits, offers, standing
+from fhirplan.store.sync.standing import Standing
+from fhirplan.web.proxies import came_by_proxy
 from fhirplan.web.traffic import BOUNDS, CLASSES, Traffic
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 _HERE: Final = frozenset({"127.0.0.1", "::1"})
-_PROXIED: Final = ("X-Forwarded-For", "Forwarded", "X-Real-IP")
 _STATES: Final = ("waiting", "claimed", "parked", "held")
 _SCHEME: Final = "Bearer "
 # Name without the prefix, type, meaning.
@@ -31,6 +31,7 @@ _KNOWN: Final[tuple[tuple[str, str, str], ...]] = (
     ("outbox_entries", "gauge", "Changes that the EHR has not confirmed, by state."),
     ("outbox_oldest_seconds", "gauge", "Age of the oldest change that waits or is being sent; 0 for none."),
     ("conflicts_open", "gauge", "Resources that both sides changed and nobody has decided about."),
+    ("ehr_untold", "gauge", "Resources and patients of which the EHR refused to tell."),
     ("notices_waiting", "gauge", "Resources of which the EHR gave notice and that were not fetched yet."),
     ("notices_oldest_seconds", "gauge", "Age of the oldest notice that was not heeded yet; 0 for none."),
     ("pull_lag_seconds", "gauge", "Time since the last pull ended; not there before the first."),
@@ -65,7 +66,7 @@ def _allowed(asked: Request, token: str) -> None:
     given = header.removeprefix(_SCHEME) if header.startswith(_SCHEME) else ""
     if token and hmac.compare_digest(given.encode("utf-8", "surrogateescape"), token.encode()):
         return
-    if not token and asked.remote_addr in _HERE and not any(name in asked.headers for name in _PROXIED):
+    if not token and asked.remote_addr in _HERE and not came_by_proxy(asked.environ):
         return
     raise NotAuthenticated(
         "The metrics are told on this machine only, or with the token of the setting metrics_token as bearer token."
@@ -94,6 +95,7 @@ def _of_connection(name: str, found: Standing, now: int) -> Iterator[Sample]:
     unsent = [found.outbox[state][1] for state in ("waiting", "claimed") if state in found.outbox]
     yield "outbox_oldest_seconds", here, _age(min(unsent, default=0), now)
     yield "conflicts_open", here, found.conflicts
+    yield "ehr_untold", here, found.refusals
     yield "notices_waiting", here, found.notices
     yield "notices_oldest_seconds", here, _age(found.oldest_notice, now)
     if found.activity.pulled:

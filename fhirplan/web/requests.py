@@ -14,7 +14,7 @@ from fhirplan.access.decide import ANYBODY, Actor
 from fhirplan.errors import FhirplanError, MalformedRequest, TooCostly
 from fhirplan.fhir.dates import milliseconds
 from fhirplan.interactions.address import address
-from fhirplan.interactions.operations import OPERATIONS
+from fhirplan.interactions.operations.declarations import OPERATIONS
 from fhirplan.interactions.outcomes import UnsupportedMediaType
 from fhirplan.interactions.services import Services
 from fhirplan.interactions.values import Interaction, Parameters, Prefer

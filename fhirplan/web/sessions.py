@@ -16,8 +16,8 @@ from fhirplan.launch.authority import Authority
 from fhirplan.launch.begin import issuers
 from fhirplan.launch.renewal import found_patient, renewed
 from fhirplan.settings import Connection, Settings
-from fhirplan.store import sessions
-from fhirplan.store.sessions import Session
+from fhirplan.store.access import sessions
+from fhirplan.store.access.sessions import Session
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

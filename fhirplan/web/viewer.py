@@ -12,7 +12,7 @@ from fhirplan.access.scopes import parse
 from fhirplan.errors import NotAuthenticated
 from fhirplan.interactions.services import Services
 from fhirplan.settings import Connection
-from fhirplan.store.sessions import Session
+from fhirplan.store.access.sessions import Session
 from fhirplan.web.sessions import SID, ended_session_of, session_of
 
 

@@ -148,3 +148,17 @@ def test_no_text_breaks_it_or_grants_more_than_it_spells(text):
     found = parse(text)
     for item in found.resources:
         assert f"{item.level}/{item.type}." in text
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("patient/*.rs patient/Goal.rs", ["patient/*.rs"]),
+        ("patient/Goal.rs patient/Goal.r", ["patient/Goal.rs"]),
+        ("patient/Goal.rs patient/Goal.rs?category=a", ["patient/Goal.rs"]),
+        ("patient/Goal.r patient/Goal.s", ["patient/Goal.r", "patient/Goal.s"]),
+        ("patient/*.r system/Goal.r", ["patient/*.r", "system/Goal.r"]),
+    ],
+)
+def test_what_another_scope_says_already_is_left_out(text, expected):
+    assert [item.text for item in parse(text).resources] == expected

@@ -111,7 +111,7 @@ def test_an_id_token_or_assertion_is_no_access_token(typ):
 
 
 @pytest.mark.parametrize("aud", ["https://plan.example", AUDIENCE + "/", [], ["x"], None, 5, [AUDIENCE + "x", None]])
-def test_wrong_audience(aud):
+def test_wrong_aud(aud):
     refused(made(aud=aud))
 
 
@@ -135,7 +135,7 @@ def test_no_usable_expiry(exp):
 
 
 @pytest.mark.parametrize("name", ["nbf", "iat"])
-def test_from_the_future(name):
+def test_future(name):
     refused(made(**{name: NOW + 61}))
     assert token.verify(made(**{name: NOW + 59}), PUBLIC, EXPECTED, NOW)
 

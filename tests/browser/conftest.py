@@ -3,16 +3,15 @@
 import importlib.util
 import json
 import shutil
-import threading
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 import pytest
 import requests
-from werkzeug.serving import make_server
 
 from fhirplan import assembly, settings
+from fhirplan.projection.project import project_due
 from fhirplan.sandbox.app import create_app as sandbox
 from fhirplan.sandbox.loading import load_folder
 from fhirplan.sandbox.resources import Store
@@ -20,6 +19,7 @@ from fhirplan.sandbox.server import Server
 from fhirplan.store.engine import Database
 from fhirplan.sync.run import run_sync
 from fhirplan.web.app import create_app
+from tests.browser.serving import served
 
 BUNDLES = Path(__file__).resolve().parents[2] / "fixtures" / "bundles"
 ARGUMENTS = [
@@ -57,11 +57,10 @@ def site(tmp_path_factory):
         text = (BUNDLES / f"{name}.json").read_text(encoding="utf-8")
         answer = client.post("/fhir", data=text, headers={"Content-Type": "application/fhir+json"})
         assert answer.status_code == 200, answer.get_data(as_text=True)[:500]
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
+    while project_due(assembly.build_projection(services.settings, services, services.settings.default_connection)):
+        pass
+    with served(app) as port:
+        yield f"http://127.0.0.1:{port}"
     services.database.close()
 
 
@@ -144,11 +143,8 @@ def ward(tmp_path, in_step):
     ehr = Server("127.0.0.1", port, sandbox(store))
     ehr.start()
     services, sync = _ours(folder, ehr.url)
-    server = make_server("127.0.0.1", 0, create_app(services), threaded=True)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield Ward(f"http://127.0.0.1:{server.server_port}", f"{ehr.url}/fhir", sync)
-    server.shutdown()
-    server.server_close()
+    with served(create_app(services)) as ours:
+        yield Ward(f"http://127.0.0.1:{ours}", f"{ehr.url}/fhir", sync)
     ehr.stop()
     store.close()
     services.database.close()
@@ -181,15 +177,12 @@ def stay(tmp_path):
     chosen = settings.load({}, auth="open", database_url=url, validation="case-management", time_zone="America/Chicago")
     clock = [0]
     services = replace(assembly.build(chosen), clock=lambda: clock[0])
-    server = make_server("127.0.0.1", 0, create_app(services), threaded=True)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    made = Stay(f"http://127.0.0.1:{server.server_port}", clock)
-    made.at("2026-03-03T09:00:00-06:00")
-    answer = requests.post(f"{made.base}/fhir", json=_in_hospital(), timeout=30)
-    assert answer.status_code == 200, answer.text[:1000]
-    yield made
-    server.shutdown()
-    server.server_close()
+    with served(create_app(services)) as port:
+        made = Stay(f"http://127.0.0.1:{port}", clock)
+        made.at("2026-03-03T09:00:00-06:00")
+        answer = requests.post(f"{made.base}/fhir", json=_in_hospital(), timeout=30)
+        assert answer.status_code == 200, answer.text[:1000]
+        yield made
     services.database.close()
 
 

@@ -65,8 +65,7 @@ def test_a_whole_day_from_the_discharge_to_the_printed_plan(nurse, ward):
     page.goto(f"{ward.base}{CHART}")
     assert "Changed on both sides" in text(page)
     page.locator(".note.danger a").first.click()
-    assert "Lakeside Clinic" in text(page)
-    assert "16 Dec" in text(page)
+    assert re.search(r"Lakeside Clinic moved the due date to \w+ 16 Dec. You moved it to \w+ 12 Dec.", text(page))
     page.get_by_role("button", name="Settle").click()
     assert "Choose one for each field." in text(page)
     for radio in page.locator("input[type=radio][value=theirs]").all():
@@ -158,6 +157,58 @@ def test_nothing_on_a_half_filled_form_moves_when_changes_come_in(nurse, ward):
     ward.clinic_edits("Task/task-visit7", lambda task: task.update(priority="stat"))
     ward.sync()
     page.wait_for_timeout(1500)
+    assert page.locator("form").last.bounding_box() == before
+
+
+@pytest.mark.parametrize(("width", "height", "rows"), [(900, 650, 3), (390, 844, 2)])
+def test_what_is_to_be_done_now_stands_above_the_fold(browser, site, width, height, rows):
+    context = browser.new_context(viewport={"width": width, "height": height})
+    page = context.new_page()
+    page.goto(f"{site}{CHART}")
+
+    def ends(selector, number=0):
+        box = page.locator(selector).nth(number).bounding_box()
+        return box["y"] + box["height"]
+
+    assert ends("#state") < (250 if width == 900 else height / 2)
+    assert ends("[data-key=c]") < height
+    assert ends("#now > ul > li", rows - 1) < height
+    context.close()
+
+
+def test_a_page_under_more_is_named_among_the_tabs_and_the_rest_stays_folded(browser, site):
+    context = browser.new_context(viewport={"width": 900, "height": 650})
+    page = context.new_page()
+    page.goto(f"{site}{CHART}/transition")
+    assert page.locator(".tabs [aria-current]").inner_text() == "Change of setting"
+    assert page.locator(".more").get_attribute("open") is None
+    page.keyboard.press("g")
+    page.keyboard.press("s")
+    page.wait_for_url("**/sync")
+    assert page.locator(".tabs [aria-current]").inner_text() == "Sent and received"
+    context.close()
+
+
+def test_after_a_save_the_header_says_as_well_that_the_ehr_has_not_heard_of_it_yet(nurse, ward):
+    page = opened(nurse, ward, "/tasks/task-visit7")
+    assert "In step with Epic" in text(page, "#standing")
+    page.locator("#edit-due").fill("2026-12-12")
+    page.locator("section[aria-labelledby=h-edit] button.main-act").click()
+    page.wait_for_selector("#said")
+    assert "1 item not yet in step with Epic" in text(page, "#standing")
+    assert page.locator("#tabs").count() == 1
+
+
+def test_a_change_that_is_told_by_itself_moves_nothing_that_is_worked_at(nurse, ward):
+    page = nurse.new_page()
+    page.clock.install()
+    page.goto(f"{ward.base}{CHART}/contacts/new")
+    page.get_by_label("What was said?").fill("Half")
+    before = page.locator("form").last.bounding_box()
+    ward.clinic_edits("Task/task-visit7", lambda task: task.update(priority="stat"))
+    ward.sync()
+    page.clock.fast_forward("01:05")
+    page.locator("#pulse .note").wait_for()
     assert page.locator("form").last.bounding_box() == before
 
 
@@ -271,6 +322,30 @@ def test_without_script_the_same_day_works(browser, ward):
     row.locator("select").select_option("in-progress")
     row.locator("button").click()
     assert ward.stored("Task/task-visit7")["status"] == "in-progress"
+    context.close()
+
+
+def test_without_script_a_template_is_applied_and_a_conflict_is_settled(browser, ward):
+    context = browser.new_context(java_script_enabled=False, viewport={"width": 320, "height": 640})
+    page = opened(context, ward, "/templates/cm-copd-discharge?start=2026-12-01")
+    whom = page.locator("select[name=owner-inhaler] option").nth(1)
+    name = whom.inner_text()
+    page.locator("select[name=owner-inhaler]").select_option(index=1)
+    page.locator("form[method=post] button.main-act").click()
+    assert "said=applied" in page.url
+    page.goto(f"{ward.base}{CHART}/tasks")
+    row = page.locator("li.task", has_text="Inhaler technique")
+    assert name.partition(" (")[0] in row.inner_text()
+    page.goto(f"{ward.base}{CHART}/tasks/task-hh")
+    ward.clinic_edits("Task/task-hh", lambda task: task.update(priority="stat"))
+    page.locator("#edit-priority").select_option("asap")
+    page.locator("section[aria-labelledby=h-edit] button.main-act").click()
+    ward.sync()
+    page.goto(f"{ward.base}{CHART}")
+    page.locator(".note.danger a").first.click()
+    page.locator("button[name=rest][value=theirs]").click()
+    assert "said=settled" in page.url
+    assert ward.stored("Task/task-hh")["priority"] == "stat"
     context.close()
 
 

@@ -3,12 +3,10 @@
 import re
 import shutil
 import socket
-import threading
 import time
 from pathlib import Path
 
 import pytest
-from werkzeug.serving import make_server
 
 from fhirplan import assembly, settings
 from fhirplan.sandbox.app import create_app as create_sandbox
@@ -16,12 +14,13 @@ from fhirplan.sandbox.desk import App, Desk
 from fhirplan.sandbox.loading import load_folder
 from fhirplan.sandbox.resources import Store
 from fhirplan.sandbox.server import Server
-from fhirplan.store import clients
-from fhirplan.store.clients import Client
+from fhirplan.store.access import clients
+from fhirplan.store.access.clients import Client
 from fhirplan.store.engine import Database
 from fhirplan.sync.run import run_sync
 from fhirplan.web.app import create_app
 from fhirplan.web.sessions import AUTHORITY
+from tests.browser.serving import served
 
 pytestmark = pytest.mark.browser
 BUNDLES = Path(__file__).resolve().parents[2] / "fixtures" / "bundles"
@@ -77,13 +76,10 @@ def place(tmp_path_factory):
     with sides.client:
         run_sync(sides)
     app = create_app(services)
-    server = make_server("127.0.0.1", port, app, threaded=True)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
     made = Site(ehr, ours, desk, app, services)
     made.user = store.versions("type = ? AND until = ?", ["Practitioner", 2**63 - 1])[0].id
-    yield made
-    server.shutdown()
-    server.server_close()
+    with served(app, port):
+        yield made
     sandbox.stop()
     store.close()
     services.database.close()
@@ -136,7 +132,7 @@ def test_a_form_in_the_frame_is_taken(window, place):
     assert answer != 403
 
 
-def test_a_page_of_another_site_cannot_frame_it(window, place):
+def test_clickjacking_another_site_cannot_frame_the_chart(window, place):
     page = window.new_page()
     page.goto(place.chart("pat-hf"))
     _, frame = framed(page, place)

@@ -153,7 +153,7 @@ def test_a_lent_token_goes_to_the_connections_ehr_alone(ehr):
 
 
 def link_patient(there):
-    from fhirplan.store import links
+    from fhirplan.store.sync import links
 
     with there.services.database.write() as tx:
         links.put(tx, "default", links.Link("Patient", "pat-hf", "pat-hf"), there.services.clock())

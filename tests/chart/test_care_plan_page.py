@@ -201,3 +201,31 @@ def test_what_was_found_in_the_ehrs_copies_is_shown_errors_first_without_mere_no
 def test_a_sentence_ends_with_one_full_stop_in_spanish_too():
     made = replace(world(PLAN, *PEOPLE, task("t", end="2026-03-08T15:00:00-05:00")), words=words("es"))
     assert build(PATIENT, made).urgent.sentence == "Do t: con retraso desde el domingo 8 mar, 3:00 p. m."
+
+
+def test_alerts_of_one_kind_say_which_task_each_is_about():
+    def flag(id_, code, *details):
+        return {
+            "resourceType": "Flag",
+            "id": id_,
+            "status": "active",
+            "code": {"coding": [{"system": CM + "cm-alert", "code": code}], "text": code},
+            "period": {"start": "2026-03-08"},
+            "extension": [
+                {"url": "http://hl7.org/fhir/StructureDefinition/flag-detail", "valueReference": {"reference": detail}}
+                for detail in details
+            ],
+        }
+
+    page = build(
+        "Patient/p",
+        world(
+            PATIENT,
+            PLAN,
+            task("call"),
+            flag("f1", "late", "CarePlan/cp", "Task/call"),
+            flag("f2", "late", "CarePlan/cp", "Task/of-somebody-else"),
+            flag("f3", "risk"),
+        ),
+    )
+    assert [alert.text for alert in page.alerts] == ["late: Do call", "late, since 8 Mar", "risk, since 8 Mar"]

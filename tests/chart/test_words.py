@@ -8,8 +8,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from fhirplan.chart import chips, codes
+from fhirplan.chart import chips, codes, people
+from fhirplan.chart.translated import translation
 from fhirplan.chart.words import LANGUAGES, words
+from fhirplan.coordination import asking
 
 CHICAGO = ZoneInfo("America/Chicago")
 NOW = datetime(2026, 3, 9, 13, 0, tzinfo=UTC)
@@ -52,7 +54,8 @@ def placeholders(text):
 
 
 def test_each_sentence_of_the_catalogue_is_said_somewhere():
-    sources = [*ROOT.glob("chart/*.py"), *ROOT.glob("web/*.py"), *ROOT.rglob("*.html"), ROOT / "merge" / "conflict.py"]
+    pages = [*ROOT.glob("chart/*.py"), *ROOT.glob("web/**/*.py"), *ROOT.rglob("*.html")]
+    sources = [*pages, ROOT / "merge" / "conflict.py"]
     text = "".join(path.read_text(encoding="utf-8") for path in sources)
     # Said by a code that is put together with the first part of the key.
     families = set(re.findall(r"""["'](\w+(?:\.\w+)?\.)["'] ?~|f["'](\w+(?:\.\w+)?\.){|state\(["'](\w+)["']""", text))
@@ -72,9 +75,38 @@ def test_both_languages_have_the_same_sentences_with_the_same_places_to_fill():
         assert (len(catalogue["days"]), len(catalogue["months"]), len(catalogue["am_pm"])) == (7, 12, 2)
 
 
-@pytest.mark.parametrize("name", sorted(CATALOGUES["es"]["codes"]))
+@pytest.mark.parametrize("name", sorted(name for name in CATALOGUES["es"]["codes"] if ":" not in name))
 def test_every_code_of_these_systems_has_its_spanish_word(name):
     assert set(codes.system(name)) == set(CATALOGUES["es"]["codes"][name])
+
+
+def test_what_our_own_rules_write_into_a_record_is_said_in_spanish():
+    written = {item.text for item in asking.FINDINGS.values()} | {item.text for item in asking.ASKED}
+    written |= {text for _, text in (*asking.GOALS.values(), *asking.WORK.values())}
+    spanish = words("es")
+    assert {text for text in written if spanish.phrase(text) == text} == set()
+    assert spanish.phrase("Resolve: No insurance") == "Resolver: Sin seguro"
+    assert spanish.phrase("Needs help with: bathing") == "Necesita ayuda con: bathing"
+    assert spanish.phrase("Note: what somebody wrote") == "Note: what somebody wrote"
+
+
+@pytest.mark.parametrize(
+    "path", sorted(codes.profiles_folder().glob("plandefinitions/*.json")), ids=lambda path: path.stem
+)
+def test_each_text_of_a_template_has_its_spanish_translation(path):
+    read = json.loads(path.read_text(encoding="utf-8"))
+    told = [(read, "title"), (read, "description")]
+    told += [(goal["description"], "text") for goal in read["goal"]]
+    told += [(action, "title") for action in read["action"]]
+    assert len(told) > 15
+    assert [element[name] for element, name in told if not translation(element, name, "es")] == []
+
+
+def test_a_code_of_another_system_is_said_where_its_text_says_no_more():
+    weight = {"coding": [{"system": "http://loinc.org", "code": "29463-7", "display": "Body weight"}]}
+    assert people.label({**weight, "text": "Body weight"}, words("es")) == "Peso corporal"
+    assert people.label({**weight, "text": "Weight before breakfast"}, words("es")) == "Weight before breakfast"
+    assert people.label(weight, words("en")) == "Body weight"
 
 
 def test_a_spanish_date_and_plural():

@@ -15,12 +15,13 @@ import requests
 from werkzeug.serving import make_server
 
 from fhirplan import assembly, settings
+from fhirplan.sandbox import sample_app
 from fhirplan.sandbox.app import create_app as create_sandbox
 from fhirplan.sandbox.desk import App, Desk
 from fhirplan.sandbox.resources import Store
 from fhirplan.sandbox.server import Server
-from fhirplan.store import clients
-from fhirplan.store.clients import Client
+from fhirplan.store.access import clients
+from fhirplan.store.access.clients import Client
 from fhirplan.store.engine import Database
 from fhirplan.sync.run import run_sync
 from fhirplan.web.app import create_app
@@ -90,7 +91,7 @@ def site(tmp_path_factory):
     for resource in PEOPLE:
         store.write("PUT", 201, resource["id"], resource)
     desk = Desk({"us": App("us", (f"{base}/auth/callback",), f"{base}/auth/launch")})
-    sandbox = Server("127.0.0.1", 0, create_sandbox(store, desk=desk))
+    sandbox = Server("127.0.0.1", 0, create_sandbox(store, desk=desk, opens_sample=f"{base}/fhir"))
     sandbox.start()
     url = f"sqlite:///{folder / 'ours.db'}"
     Database.open(url).migrate()
@@ -158,6 +159,33 @@ def test_the_python_client_signs_in_and_searches(site, browser):
     assert [one.description.text for one in found] == ["Walk"]
     assert app.reauthorize()
     assert app.patient_id == found[0].subject.reference.partition("/")[2]
+
+
+def test_the_sandboxs_sample_app_is_opened_from_our_chart_and_shows_what_it_was_let_read(site, browser):
+    made = Client(
+        sample_app.CLIENT,
+        "default",
+        "Sample app",
+        "public",
+        sample_app.SCOPES,
+        redirect_uris=(site.ehr + sample_app.BACK,),
+        launch_uris=(site.ehr + sample_app.LAUNCH,),
+    )
+    with site.services.database.write() as tx:
+        clients.add(tx, made)
+    begin = site.opened_from_the_chart(sample_app.CLIENT, browser)
+    sent = browser.get(begin, allow_redirects=False)
+    assert sent.status_code == 302, sent.text
+    back = site.consented(sent.headers["Location"], browser)
+    assert Browser().get(back).status_code == 400, "it is another browser's"
+    sent = browser.get(site.opened_from_the_chart(sample_app.CLIENT, browser), allow_redirects=False)
+    page = browser.get(site.consented(sent.headers["Location"], browser))
+    assert page.status_code == 200, page.text
+    assert "Patient: <strong>Paula One</strong>" in page.text
+    assert "Tasks: 0" in page.text
+    for wrong in ("http://evil.example/fhir", "", f"{site.base}/fhirx"):
+        refused = browser.get(f"{site.ehr}{sample_app.LAUNCH}?iss={wrong}&launch=x", allow_redirects=False)
+        assert (refused.status_code, "Location" in refused.headers) == (403, False)
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""store/caseload says in SQL what coordination/state computes, at any moment after the rows were written."""
+"""store/coordination/caseload says in SQL what coordination/state computes, at any moment after rows were written."""
 
 import importlib.util
 from dataclasses import replace
@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from fhirplan.coordination.caseload import PlanRow, WorkRow, milliseconds, plan_row, work_rows
 from fhirplan.coordination.state import state
 from fhirplan.coordination.world import MemoryWorld
-from fhirplan.store import caseload, projection
-from fhirplan.store.caseload import EVERYTHING, Wanted
+from fhirplan.store.coordination import caseload, projection
+from fhirplan.store.coordination import caseload_statements as statements
+from fhirplan.store.coordination.caseload_rows import EVERYTHING, Wanted
 
 _spec = importlib.util.spec_from_file_location(
     "random_records", Path(__file__).parents[1] / "coordination" / "test_state.py"
@@ -214,5 +215,5 @@ def test_what_counts_the_work_reads_an_index_alone(database):
     if database.dialect != "sqlite":
         pytest.skip("PostgreSQL says it in other words, and chooses by the size of the table")
     with database.read() as tx:
-        steps = tx.explain(caseload._counts(caseload._shape(EVERYTHING)), connection="default", now=0, soon=0)
+        steps = tx.explain(statements.counted(statements.shape_of(EVERYTHING)), connection="default", now=0, soon=0)
     assert any("COVERING INDEX ix_caseload_work_state" in step for step in steps), steps

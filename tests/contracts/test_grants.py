@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import pytest
 
-from fhirplan.store import clients, grants, sessions, tickets
-from fhirplan.store.clients import Client
-from fhirplan.store.grants import Grant
-from fhirplan.store.sealing import Sealer
-from fhirplan.store.sessions import Session
+from fhirplan.store.access import clients, grants, sessions, tickets
+from fhirplan.store.access.clients import Client
+from fhirplan.store.access.grants import Grant
+from fhirplan.store.access.sealing import Sealer
+from fhirplan.store.access.sessions import Session
 
 HOUR = 3_600_000
 

@@ -120,7 +120,7 @@ def test_the_same_goes_for_a_create_and_a_transaction(ask, put, meanwhile):
     reply = ask("create", child, id="")
     assert (reply.status, rules(reply)) == (422, {"cm-x-21"})
     put(task("second"))
-    meanwhile("transaction", lambda: put(task("second", "completed")))
+    meanwhile("bundles.transaction", lambda: put(task("second", "completed")))
     reply = ask("bundle", transaction(task("other"), task("part", **part_of("second"))), type="")
     assert (reply.status, rules(reply)) == (422, {"cm-x-21"})
     assert put(task("other")).version == 1

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from fhirplan.store import outbox
 from fhirplan.store.engine import Database
+from fhirplan.store.sync import outbox
 
 HERE = "default"
 

@@ -9,10 +9,11 @@ import pytest
 
 from fhirplan.errors import VersionMismatch
 from fhirplan.projection.project import Projecting, project, project_due, waiting
-from fhirplan.store import caseload, versions
-from fhirplan.store.caseload import EVERYTHING
+from fhirplan.store import versions
 from fhirplan.store.commit import Change, Origin, commit
-from fhirplan.store.ruled import Rules
+from fhirplan.store.coordination import caseload
+from fhirplan.store.coordination.caseload_rows import EVERYTHING
+from fhirplan.store.coordination.ruled import Rules
 
 NOW = 1_772_400_000_000
 ORIGIN = Origin("Practitioner/nurse", "1", "api", push=True)

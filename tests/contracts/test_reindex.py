@@ -15,7 +15,7 @@ from fhirplan.search.query import parse
 from fhirplan.store import parameters, tables
 from fhirplan.store.commit import Change, Origin, commit
 from fhirplan.store.reindex import _build, pending, reindex
-from fhirplan.store.search_sql import search
+from fhirplan.store.search.searching import search
 
 ORIGIN = Origin("a", "b", "api", push=False)
 TASK = CATALOG["Task"]

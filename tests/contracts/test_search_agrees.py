@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from fhirplan.catalog import CATALOG
 from fhirplan.fhir.codec import loads
 from fhirplan.search import match
-from fhirplan.search.query import Limits, parse
+from fhirplan.search.context import Limits
+from fhirplan.search.query import parse
 from fhirplan.store.commit import Change, Origin, commit
-from fhirplan.store.search_sql import search
+from fhirplan.store.search.searching import search
 
 BASE = "http://here/fhir"
 ORIGIN = Origin("a", "b", "api", push=False)
@@ -305,7 +306,7 @@ def test_pages_of_the_database_make_what_the_evaluator_says(database, few_ends, 
     try:
         with pytest.MonkeyPatch.context() as patch, database.write() as tx:
             # With none, references are followed from each candidate; else what is at their end is looked up first.
-            patch.setattr("fhirplan.store.search_plan.FEW_ENDS", few_ends)
+            patch.setattr("fhirplan.store.search.plan.FEW_ENDS", few_ends)
             for number, resource in enumerate(resources):
                 changes = [Change("create", resource["resourceType"], f"r{number}", resource)]
                 stored += commit(tx, "default", changes, now=number, origin=ORIGIN, base=BASE)

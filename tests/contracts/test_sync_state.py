@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import pytest
+from sqlalchemy import select
+
 from fhirplan.errors import Issue
-from fhirplan.store import checkpoints, conflicts, findings, links, receipts
-from fhirplan.store.engine import Database
-from fhirplan.store.links import Link
-from fhirplan.store.receipts import Receipt
+from fhirplan.store import findings, parameters
+from fhirplan.store.commit import Change, Origin, commit
+from fhirplan.store.engine import Database, statement
+from fhirplan.store.sync import checkpoints, conflicts, links, receipts, refusals
+from fhirplan.store.sync.links import Link
+from fhirplan.store.sync.receipts import Receipt
+from fhirplan.store.sync.refusals import Refusal
+from fhirplan.store.tables import coding_system
 
 HERE = "default"
+BY = Origin(actor="t", request_id="", source="api", push=False)
 
 
 def test_a_link_keeps_the_base_digit_for_digit(database: Database) -> None:
@@ -101,3 +109,71 @@ def test_findings_belong_to_one_version(database: Database) -> None:
         findings.put(tx, 1, 3, [])
         assert [item.text for item in findings.of(tx, 1, 2)] == ["A reason is missing."]
         assert findings.of(tx, 1, 3) == ()
+
+
+def test_several_links_are_looked_up_and_written_at_once(database: Database) -> None:
+    base = {"resourceType": "Goal", "id": "a"}
+    with database.write() as tx:
+        links.add(tx, HERE, [Link("Goal", "a", 'x"1'), Link("Goal", "b", "ü2"), Link("Task", "a", "ü2")], now=1)
+        links.agree(tx, HERE, [Link("Goal", "a", 'x"1', "3", "", base, 1)], now=2)
+        found = links.stored_of(tx, HERE, "Goal", ['x"1', "ü2", "unknown", ""])
+        assert {ehr_id: (item.id, item.ehr_version, item.base is None) for ehr_id, item in found.items()} == {
+            'x"1': ("a", "3", False),
+            "ü2": ("b", "", True),
+        }
+        assert links.stored_of(tx, HERE, "Goal", []) == {}
+        assert links.stored_of(tx, "elsewhere", "Goal", ["ü2"]) == {}
+
+
+def test_an_id_is_taken_by_a_link_or_by_a_resource_even_a_deleted_one(database: Database) -> None:
+    resources = [Change("create", "Goal", id_, {"resourceType": "Goal"}) for id_ in ("stored", "deleted")]
+    with database.write() as tx:
+        commit(tx, HERE, [*resources, Change("delete", "Goal", "deleted")], now=1, origin=BY)
+        links.add(tx, HERE, [Link("Goal", "linked", "77")], now=1)
+        wanted = ["stored", "deleted", "linked", "77", "free"]
+        assert links.taken(tx, HERE, "Goal", wanted) == {"stored", "deleted", "linked"}
+        assert links.taken(tx, HERE, "Task", wanted) == set()
+
+
+def test_a_part_that_fails_is_undone_with_what_it_put_off_until_the_commit(database: Database) -> None:
+    done: list[str] = []
+    with database.write() as tx:
+        checkpoints.put(tx, HERE, "Goal", "before", 1)
+        tx.after_commit(lambda: done.append("whole"))
+        with pytest.raises(LookupError), tx.part():  # noqa: PT012 - what is done before it fails is what is undone
+            checkpoints.put(tx, HERE, "Goal", "in the part", 2)
+            tx.after_commit(lambda: done.append("part"))
+            raise LookupError
+        with tx.part():
+            checkpoints.put(tx, HERE, "Task", "kept", 3)
+    with database.read() as tx:
+        assert checkpoints.get(tx, HERE, "Goal") == "before"
+        assert checkpoints.get(tx, HERE, "Task") == "kept"
+    assert done == ["whole"]
+
+
+def test_a_code_system_of_a_part_that_was_undone_is_not_remembered(database: Database) -> None:
+    with database.write() as tx, pytest.raises(LookupError), tx.part():  # noqa: PT012 - as above
+        parameters.system(tx, "http://example.org/undone")
+        raise LookupError
+    with database.write() as tx:
+        first = parameters.system(tx, "http://example.org/first")
+        assert parameters.system(tx, "http://example.org/undone") != first
+    with database.read() as tx:
+        stored = dict(tx.all(statement(select(coding_system.c.uri, coding_system.c.sid))))
+        assert stored["http://example.org/first"] == first
+        assert stored["http://example.org/undone"] == parameters.system(tx, "http://example.org/undone")
+
+
+def test_a_refusal_is_noted_once_and_forgotten(database: Database) -> None:
+    with database.write() as tx:
+        refusals.note(tx, HERE, Refusal("Goal", "resource", "1", 5, "No."))
+        refusals.note(tx, HERE, Refusal("Goal", "resource", "1", 9, "Still no."))
+        refusals.note(tx, HERE, Refusal("Goal", "resource", "2", 3, "No."))
+        refusals.note(tx, HERE, Refusal("Goal", "patient", "1", 4, "No."))
+        assert list(refusals.of(tx, HERE, "Goal", "resource").items()) == [("2", 3), ("1", 9)]
+        assert [item.said for item in refusals.listed(tx, HERE)] == ["No.", "Still no.", "No."]
+        refusals.forget(tx, HERE, "Goal", "resource", "1")
+        assert list(refusals.of(tx, HERE, "Goal", "resource")) == ["2"]
+        assert list(refusals.of(tx, HERE, "Goal", "patient")) == ["1"]
+        assert refusals.listed(tx, "another") == []

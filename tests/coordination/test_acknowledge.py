@@ -62,7 +62,15 @@ def test_the_same_version_is_told_once_even_when_it_was_acknowledged():
     assert told(GOAL, 3, [{**task, "id": "ack"}]) == []
     done = {**task, "id": "ack", "status": "completed"}
     assert told(GOAL, 3, [done]) == []
-    assert len(told(GOAL, 4, [done])) == 1
+    [again] = told(GOAL, 4, [done])
+    assert again.get("id") != "ack"
+
+
+def test_an_open_notice_of_one_resource_leaves_another_to_be_told():
+    [of_goal] = told(GOAL)
+    [of_team] = told(TEAM, known=[{**of_goal, "id": "ack"}])
+    assert of_team.get("id") != "ack"
+    assert of_team["focus"]["reference"] == "CareTeam/ct/_history/3"
 
 
 def test_nobody_is_asked_about_what_is_nobodys():

@@ -109,3 +109,10 @@ def test_what_was_applied_is_applied_once(come_from, to, held):
     once = applied(stored, task(to, **more), NOW)
     assert applied(once, once, NOW) == once
     assert applied(stored, once, NOW) == once
+
+
+def test_the_server_adds_to_nothing_but_a_task_and_a_goal_that_was_there():
+    achieved = {"resourceType": "Goal", "lifecycleStatus": "active", "achievementStatus": {"text": "achieved"}}
+    assert applied(None, achieved, NOW) is achieved
+    plan = {"resourceType": "CarePlan", "status": "active", "achievementStatus": {"text": "achieved"}}
+    assert applied({"resourceType": "CarePlan", "status": "draft"}, plan, NOW) is plan

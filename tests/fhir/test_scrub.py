@@ -73,3 +73,8 @@ def test_no_text_of_the_samples_is_left(path: Path) -> None:
     assert told
     assert [text for text in told if json.dumps(text)[1:-1] in made] == []
     assert [entry["fullUrl"] for entry in scrub(bundle)["entry"]] == [entry["fullUrl"] for entry in bundle["entry"]]
+
+
+def test_the_links_of_a_bundle_stay_so_that_its_next_page_is_found() -> None:
+    links = [{"relation": "next", "url": "http://ehr.example/fhir/Goal?page=2"}]
+    assert scrub({"resourceType": "Bundle", "type": "searchset", "link": links})["link"] == links

@@ -29,9 +29,10 @@ from fhirplan.fhir import codec
 from fhirplan.sandbox.app import create_app
 from fhirplan.sandbox.resources import Store
 from fhirplan.sandbox.server import Server
-from fhirplan.store import conflicts, links, outbox, receipts, versions
+from fhirplan.store import versions
 from fhirplan.store.commit import Change, Origin, commit
 from fhirplan.store.engine import Database
+from fhirplan.store.sync import conflicts, links, outbox, receipts
 from fhirplan.store.versions import Version
 from fhirplan.sync.identity import Border
 from fhirplan.sync.report import SyncReport
@@ -109,8 +110,8 @@ class Door:
     """A way to the EHR that breaks when told: ``fault(method, path)`` names what happens to a request, "" for nothing.
 
     "refuse": closed before the EHR sees it; "cut": the EHR does it and the reply is lost; "half": half of the reply's
-    bytes arrive; "slow": never answered in time; "html", "405", "413", "422", "500", "503", "429", "empty": the EHR
-    does not see it and this is answered. ``on`` is called before ("before") and after ("after") the EHR has done it.
+    bytes arrive; "slow": never answered in time; "html", "403", "405", "413", "422", "500", "503", "429", "empty": the
+    EHR does not see it and this is answered. ``on`` is called "before" and "after" the EHR has done it.
     """
 
     def __init__(self, to: str) -> None:
@@ -192,6 +193,12 @@ _CANNED = {
         "application/fhir+json",
         '{"resourceType":"OperationOutcome","issue":[{"severity":"error","code":"invalid",'
         '"details":{"text":"A name is needed."}}]}',
+    ),
+    "403": _canned(
+        "403 No",
+        "application/fhir+json",
+        '{"resourceType":"OperationOutcome","issue":[{"severity":"error","code":"forbidden",'
+        '"details":{"text":"Break the glass first."}}]}',
     ),
     "405": _canned("405 Not here", "text/plain", ""),
     "413": _canned("413 Too large", "text/plain", ""),

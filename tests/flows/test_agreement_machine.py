@@ -34,9 +34,10 @@ from fhirplan.sandbox.app import create_app
 from fhirplan.sandbox.faults import Faults, Rule
 from fhirplan.sandbox.resources import Store
 from fhirplan.sandbox.server import Server
-from fhirplan.store import conflicts, links, versions
+from fhirplan.store import versions
 from fhirplan.store.commit import Change, Origin, commit
 from fhirplan.store.engine import Database
+from fhirplan.store.sync import conflicts, links
 from fhirplan.sync import points
 from fhirplan.sync.content import comparable, marks, same
 from fhirplan.sync.identity import Border, inbound

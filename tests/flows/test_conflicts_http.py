@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
 
 from fhirplan import assembly, settings
+from fhirplan.interactions.issuers import Issuers
 from fhirplan.web.app import create_app
+from tests.guarded import conftest as guarded
+from tests.issuing import OWN
 
 
 @pytest.fixture
@@ -69,4 +73,38 @@ def test_nobody_unknown_sees_or_decides_anything(clinic: Any, ours: Any) -> None
     for path in ("/fhir/$conflicts", "/fhir/$conflicts/1", "/fhir/Goal/g1/$receipts"):
         assert stranger.get(path).status_code == 401, path
     assert stranger.post("/fhir/$conflicts/1", json={"take": "ours"}).status_code == 401
+    services.database.close()
+
+
+@pytest.mark.parametrize(("who", "status"), [("Practitioner/other", 403), ("Practitioner/owner", 200)])
+def test_the_person_of_a_token_is_held_to_the_moves_they_may_make(
+    clinic: Any, ours: Any, make: Any, tmp_path: Any, who: str, status: int
+) -> None:
+    chosen = settings.load(
+        {},
+        auth="smart",
+        validation="base",
+        database_url=ours.database.url,
+        ehr_url=clinic.base,
+        clinic_label="Lakeside",
+    )
+    services = assembly.build(chosen)
+    services = dataclasses.replace(services, issuers=Issuers((OWN,), lambda *_: False))
+    given = make.task(status="in-progress", owner={"reference": "Practitioner/owner"}, priority="routine")
+    clinic.put(make.patient())
+    for name in ("owner", "other"):
+        clinic.put({"resourceType": "Practitioner", "id": name})
+    clinic.put(given)
+    ours.sync()
+    clinic.put({**given, "priority": "urgent"})
+    ours.edit("Task", "t1", priority="stat")
+    ours.sync()
+    caller = guarded.Guarded(services, set(), tmp_path / "none").caller("user/*.cruds", fhirUser=who)
+    (listed,) = caller.get("$conflicts").get_json()["conflicts"]
+    place = f"$conflicts/{listed['number']}"
+    edited = {**ours.get("Task", "t1"), "status": "completed"}
+    seen = {"If-Match": caller.get(place).headers["ETag"], "Content-Type": "application/json"}
+    answer = caller.send("POST", place, {"edited": edited}, seen)
+    assert answer.status_code == status, answer.get_data(as_text=True)
+    assert ("cm-sm-task-who" in answer.get_data(as_text=True)) == (status == 403)
     services.database.close()

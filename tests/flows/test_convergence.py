@@ -13,7 +13,8 @@ import pytest
 from fhirplan.catalog import CATALOG
 from fhirplan.ehr.client import RemoteCopy
 from fhirplan.errors import EhrFailure
-from fhirplan.store import conflicts, versions
+from fhirplan.store import versions
+from fhirplan.store.sync import conflicts
 from fhirplan.sync.content import comparable, marks, same
 from fhirplan.sync.identity import inbound
 from fhirplan.sync.push import push

@@ -7,7 +7,7 @@ import pytest
 
 from fhirplan.projection.project import Projecting, project_due
 from fhirplan.store import findings, versions
-from fhirplan.store.ruled import Rules
+from fhirplan.store.coordination.ruled import Rules
 
 CODES = "http://fhirplan.dev/fhir/CodeSystem/"
 CATEGORY = {"coding": [{"system": CODES + "cm-careplan-category", "code": "case-management"}]}

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from fhirplan.jobs.passes import probe_is_due, probe_pass
-from fhirplan.store import offers
+from fhirplan.store.sync import offers
 from fhirplan.sync.drift import accept, known_drift, look
 
 

@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 
-from fhirplan.store import receipts
 from fhirplan.store.commit import Change, Origin, commit
 from fhirplan.store.engine import Database
+from fhirplan.store.sync import receipts
 from fhirplan.sync.content import marks
 from fhirplan.sync.points import PUSHING
 from fhirplan.sync.presence import Presence
@@ -273,7 +273,7 @@ def test_two_lanes_of_claims_on_postgresql_never_share_a_patient(ours_on_postgre
     import threading
     from concurrent.futures import ThreadPoolExecutor
 
-    from fhirplan.store import outbox
+    from fhirplan.store.sync import outbox
 
     ours = ours_on_postgresql
     for number in range(40):

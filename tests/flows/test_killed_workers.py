@@ -75,7 +75,7 @@ def test_a_killed_update_lands_once(
 
 
 def test_a_living_workers_claim_is_left_to_it(behind_door: Any, make: Any, tmp_path: Path) -> None:
-    from fhirplan.store import outbox
+    from fhirplan.store.sync import outbox
     from fhirplan.sync.presence import Presence
     from fhirplan.sync.push import sweep
 

@@ -12,9 +12,12 @@ from typing import Any
 import pytest
 
 from fhirplan.ehr.budget import Budget
+from fhirplan.ehr.transport import Transport
 from fhirplan.jobs.passes import tidy_pass
-from fhirplan.store import audit, lanes, outbox
-from fhirplan.sync.push import push, sweep
+from fhirplan.store import audit
+from fhirplan.store.sync import lanes, outbox
+from fhirplan.sync.pull import pull
+from fhirplan.sync.push import push, push_now, sweep
 from fhirplan.sync.report import Tally
 
 
@@ -150,12 +153,40 @@ def test_lanes_share_the_budget_of_calls(clinic: Any, ours: Any, make: Any) -> N
     patients(clinic, ours, make, 6)
     for patient in range(6):
         save(ours, make, patient, 0)
-    waited: list[float] = []
-    budget = Budget(1.0, burst=1, sleep=waited.append)
-    ours.sides.client._via._budget = budget
+    now = [100.0]
+
+    def wait(_moved: threading.Condition, seconds: float) -> None:
+        now[0] += seconds
+
+    ours.sides.client._via._budget = Budget(1.0, burst=1, clock=lambda: now[0], wait=wait)
     push(dataclasses.replace(ours.sides, lanes=3), Tally())
     assert len(clinic.all("Goal")) == 6
-    assert len(waited) >= 5
+    assert now[0] - 100.0 >= 5.0
+
+
+def test_calls_say_for_whose_sake_they_are(clinic: Any, ours: Any, make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    patients(clinic, ours, make, 3)
+    for patient in range(3):
+        save(ours, make, patient, 0)
+    with ours.database.write() as tx:
+        audit.record(tx, audit.entry(ours.sides.clock(), "default", "nurse", "R", "Patient", "p1", None, "r1"))
+    told: list[tuple[str, str]] = []
+    real = Transport._exchanged
+
+    def exchanged(via: Any, method: str, url: str, *rest: Any) -> Any:
+        told.append((method, via.urgency))
+        return real(via, method, url, *rest)
+
+    monkeypatch.setattr(Transport, "_exchanged", exchanged)
+    push(dataclasses.replace(ours.sides, bundle=1, lanes=1), Tally())
+    assert [urgency for method, urgency in told if method == "POST"] == ["chart", "push", "push"]
+    told.clear()
+    pull(ours.sides, Tally())
+    assert {urgency for _, urgency in told} == {"pull"}
+    told.clear()
+    save(ours, make, 2, 1)
+    push_now(ours.sides, "Goal", "g-2-1")
+    assert {urgency for _, urgency in told} == {"chart"}
 
 
 def test_a_lease_is_renewed_before_it_ends(clinic: Any, door: Any, behind_door: Any, make: Any) -> None:

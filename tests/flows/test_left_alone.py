@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from fhirplan.errors import EhrUnavailable
-from fhirplan.store import circuits
+from fhirplan.store.sync import circuits
 from fhirplan.sync import breaker
 from fhirplan.sync.push import push
 from fhirplan.sync.report import Tally

@@ -10,7 +10,8 @@ import pytest
 
 from fhirplan.errors import InvalidResource, Issue, VersionMismatch
 from fhirplan.merge.policy import Policy
-from fhirplan.store import conflicts, versions
+from fhirplan.store import versions
+from fhirplan.store.sync import conflicts
 from fhirplan.sync.explain import explained
 from fhirplan.sync.push import push_now
 from fhirplan.sync.resolve import Edited, Fields, resolve

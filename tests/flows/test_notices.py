@@ -14,8 +14,8 @@ from fhirplan.errors import EhrUnavailable
 from fhirplan.interactions.services import Services
 from fhirplan.jobs.passes import has_notices, notice_pass
 from fhirplan.settings import load
-from fhirplan.store import notices
 from fhirplan.store.engine import Database
+from fhirplan.store.sync import notices
 from fhirplan.sync.notices import fetch
 from fhirplan.sync.report import Tally
 from fhirplan.validation import Validator

@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from fhirplan import assembly, settings
+from fhirplan.cli.sync import standing
 from fhirplan.sync.push import push
 from fhirplan.sync.report import Tally
+from fhirplan.sync.run import run_sync
 from fhirplan.web.app import create_app
 
 CHART = "/chart/patients/p1"
@@ -187,3 +189,55 @@ def test_in_through_mode_a_write_waits_for_the_ehr_and_not_for_the_delay(desk_of
     after = desk.send("/tasks/t1", "/tasks/t1/move", to="on-hold", reason="missing-information")
     assert desk.clinic.get("Task/t1")["status"] == "on-hold"
     assert ">Undo</button>" not in desk.client.get(CHART + after).get_data(as_text=True)
+
+
+def test_a_sync_by_hand_sends_the_rest_at_once_and_waits_until_nothing_can_be_undone(desk_of: Any) -> None:
+    desk = desk_of()
+    desk.send("/tasks/t1", "/tasks/t1/move", to="on-hold", reason="missing-information")
+    desk.ours.edit("CarePlan", "plan", title="Another title")
+    waited: list[tuple[float, list[tuple[str, str, int]]]] = []
+
+    def wait(seconds: float) -> None:
+        waited.append((seconds, desk.writes()))
+        desk.clock[0] += round(seconds * 1000)
+
+    report = run_sync(desk.ours.sides, wait=wait)
+    ((seconds, sent_before),) = waited
+    assert seconds == DELAY / 1000
+    assert [path for _, path, _ in sent_before] == ["/fhir/CarePlan/plan"]
+    assert desk.clinic.get("Task/t1")["status"] == "on-hold"
+    assert (report.agreed, report.undoable, report.waiting) == (True, 0, 0)
+
+
+def test_what_is_undone_while_a_sync_by_hand_waits_never_reaches_the_ehr(desk_of: Any) -> None:
+    desk = desk_of()
+    after = desk.send("/tasks/t1", "/tasks/t1/move", to="on-hold", reason="missing-information")
+
+    def wait(seconds: float) -> None:
+        assert "said=undone" in desk.send(after, "/undo")
+        desk.clock[0] += round(seconds * 1000)
+
+    run_sync(desk.ours.sides, wait=wait)
+    assert "on-hold" not in {item["status"] for item in desk.clinic.history("Task")["t1"]}
+
+
+def test_a_sync_that_does_not_wait_says_what_can_still_be_undone(desk_of: Any) -> None:
+    desk = desk_of(outbound_delay=3600)
+    desk.send("/tasks/t1", "/tasks/t1/move", to="on-hold", reason="missing-information")
+    waited: list[float] = []
+    report = run_sync(desk.ours.sides, wait=waited.append)
+    assert (waited, desk.writes()) == ([], [])
+    assert (report.agreed, report.waiting, report.undoable) == (False, 1, 1)
+    assert [text.startswith("Task/t1 can still be undone and is sent after 20") for text in report.reasons] == [True]
+    assert "1 can still be undone and will be sent after that" in standing(report)
+
+
+def test_a_sync_by_hand_tries_again_at_once_what_had_no_answer(desk_of: Any, door: Any, behind_door: Any) -> None:
+    desk = desk_of(outbound_delay=0)
+    desk.send("/tasks/t1", "/tasks/t1/move", to="on-hold", reason="missing-information")
+    broken = dataclasses.replace(behind_door.sides, clock=lambda: desk.clock[0])
+    door.fault = lambda method, _path: "503" if method == "PUT" else ""
+    push(broken, Tally())
+    assert [row.due > desk.clock[0] for row in desk.ours.waiting()] == [True]
+    run_sync(desk.ours.sides)
+    assert desk.clinic.get("Task/t1")["status"] == "on-hold"

@@ -8,6 +8,10 @@ from typing import Any
 
 import pytest
 
+from fhirplan.store import audit
+from fhirplan.sync.patients import chosen
+from fhirplan.sync.report import Tally
+
 
 @pytest.fixture
 def only(clinic: Any, ours: Any, make: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
@@ -107,6 +111,21 @@ def test_a_line_that_is_no_id_is_told_and_the_rest_flows(text: str, only: Any, f
     assert held(ours, "Goal") == ["g1"]
 
 
+def test_a_file_of_windows_is_read_from_its_first_line(only: Any, file: Path) -> None:
+    file.write_bytes(b"\xef\xbb\xbfp1\r\np2\r\n")
+    ours = only(str(file))
+    assert not ours.sync().problems
+    assert held(ours, "Goal") == ["g1", "g2"]
+
+
+@pytest.mark.parametrize("text", ["", "# nobody yet\n\n"])
+def test_a_file_that_names_nobody_is_told(text: str, only: Any, file: Path) -> None:
+    file.write_text(text, encoding="utf-8")
+    report = only(str(file)).sync()
+    assert not report.agreed
+    assert any("names no patient" in problem for problem in report.problems)
+
+
 def test_a_file_that_is_not_there_is_told(only: Any, tmp_path: Path) -> None:
     report = only(str(tmp_path / "nowhere")).sync()
     assert not report.agreed
@@ -138,3 +157,21 @@ def test_what_the_ehr_does_not_show_is_not_asked_for_at_each_pull(
     later = type(ours)(dataclasses.replace(ours.sides, clock=lambda: ours.sides.clock() + 7_200_000))
     later.sync()
     assert asked.count("Practitioner/hidden") == 2
+
+
+@pytest.mark.parametrize("listed", ["", "Group/panel", "a file"])
+def test_the_patient_whose_chart_is_open_is_asked_about_first(
+    listed: str, only: Any, clinic: Any, make: Any, tmp_path: Path
+) -> None:
+    members = [{"entity": {"reference": f"Patient/p{number}"}} for number in (1, 2, 3)]
+    clinic.put({"resourceType": "Group", "id": "panel", "type": "person", "actual": True, "member": members})
+    file = tmp_path / "all.txt"
+    file.write_text("p1\np2\np3\n", encoding="utf-8")
+    ours = only(str(file) if listed == "a file" else listed or "Group/panel")
+    ours.sync()
+    sides = dataclasses.replace(ours.sides, patients=listed and ours.sides.patients)
+    assert list(chosen(sides, Tally())) == ["p1", "p2", "p3"]
+    with ours.database.write() as tx:
+        for patient in ("p3", "unknown"):
+            audit.record(tx, audit.entry(sides.clock(), "default", "nurse", "R", "Patient", patient, None, "r1"))
+    assert list(chosen(sides, Tally())) == ["p3", "p1", "p2"]

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from fhirplan.errors import Issue
-from fhirplan.store import checkpoints, findings, outbox, versions
+from fhirplan.store import findings, versions
+from fhirplan.store.sync import checkpoints, outbox
 from fhirplan.sync.pull import pull
 from fhirplan.sync.report import Tally
 
@@ -85,7 +86,7 @@ def test_one_resource_that_is_no_fhir_blocks_no_other(clinic: Any, ours: Any, ma
 def test_a_resource_that_cannot_be_kept_is_told_and_the_rest_flows(
     clinic: Any, ours: Any, make: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from fhirplan.sync import absorb
+    from fhirplan.sync import absorb, keeping
 
     real = absorb.commit
 
@@ -94,7 +95,8 @@ def test_a_resource_that_cannot_be_kept_is_told_and_the_rest_flows(
             raise TypeError("a shape nobody foresaw")
         return real(tx, connection, changes, **more)
 
-    monkeypatch.setattr(absorb, "commit", picky)
+    for module in (absorb, keeping):
+        monkeypatch.setattr(module, "commit", picky)
     for id_ in ("good", "bad", "also-good"):
         clinic.put(make.patient(id_))
     report = ours.sync()

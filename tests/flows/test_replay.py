@@ -231,3 +231,12 @@ def test_the_commands_record_and_replay(
     other = CliRunner().invoke(replay_command.command, [str(tape)])
     assert other.exit_code == 1
     assert "pulled: recorded 3, replayed 2" in other.output
+
+
+def test_what_differs_is_told_type_by_type() -> None:
+    recorded = {"agreed": True, "types": [{"type": "Goal", "new": 2, "gone": 0}, {"type": "Task", "new": 1}]}
+    replayed = {"agreed": True, "types": [{"type": "Goal", "new": 1, "gone": 0}]}
+    assert differences(recorded, replayed) == (
+        "Goal.new: recorded 2, replayed 1",
+        "Task.new: recorded 1, replayed nothing",
+    )

@@ -13,7 +13,7 @@ import requests
 
 from fhirplan.errors import EhrUnavailable
 from fhirplan.fhir import codec
-from fhirplan.store import notices
+from fhirplan.store.sync import notices
 from fhirplan.sync.notices import fetch
 from fhirplan.sync.push import push
 from fhirplan.sync.report import Tally

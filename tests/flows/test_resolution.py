@@ -7,11 +7,14 @@ from typing import Any
 
 import pytest
 
-from fhirplan.errors import InvalidResource, Issue
-from fhirplan.store import conflicts, versions
+from fhirplan import assembly, settings
+from fhirplan.errors import InvalidResource, Issue, NotPermitted
+from fhirplan.store import versions
+from fhirplan.store.sync import conflicts
 from fhirplan.sync.resolve import Edited, Fields, resolve
 
 NURSE = "Practitioner/nurse-7"
+OTHER = "Practitioner/other"
 
 
 def no_due_date(resource: dict[str, Any]) -> tuple[Issue, ...]:
@@ -102,3 +105,62 @@ def test_a_resolution_may_mend_what_both_copies_break(torn: Any, clinic: Any, ma
     resolve(torn.sides, known.cid, Edited(make.goal(text="Mended", target=[{"dueDate": "2027-01-31"}])), actor=NURSE)
     assert torn.sync().agreed
     assert clinic.get("Goal/g1")["target"] == [{"dueDate": "2027-01-31"}]
+
+
+@pytest.fixture
+def disputed(clinic: Any, ours: Any, make: Any) -> Any:
+    """Our side, under the coordination rules, with a conflict about a task of the nurse's that we began and the EHR
+    put on hold."""
+    services = assembly.build(settings.load({}, auth="open", database_url=ours.database.url))
+    ours = type(ours)(dataclasses.replace(ours.sides, rules=services.rules))
+    given = make.task(
+        status="accepted", owner={"reference": NURSE}, requester={"reference": NURSE}, code={"text": "Arrange a ride"}
+    )
+    for name in ("nurse-7", "other"):
+        clinic.put({"resourceType": "Practitioner", "id": name})
+    clinic.put(make.patient())
+    clinic.put(given)
+    ours.sync()
+    clinic.put({**given, "status": "on-hold", "statusReason": {"text": "No driver"}})
+    ours.edit("Task", "t1", status="in-progress", executionPeriod={"start": "2026-03-01T08:00:00Z"})
+    ours.sync()
+    yield ours
+    services.database.close()
+
+
+def a_move_to(ours: Any, status: str) -> Edited:
+    return Edited({**ours.get("Task", "t1"), "status": status, "statusReason": {"text": "Not needed"}})
+
+
+def test_a_person_moves_no_task_by_settling_a_conflict_that_is_not_theirs_to_move(disputed: Any) -> None:
+    (known,) = disputed.conflicts()
+    with pytest.raises(NotPermitted) as refused:
+        resolve(disputed.sides, known.cid, a_move_to(disputed, "cancelled"), actor=OTHER, person=OTHER)
+    assert [issue.rule for issue in refused.value.issues] == ["cm-sm-task-who"]
+    assert decided(disputed, known.cid).state == "open"
+    assert disputed.get("Task", "t1")["status"] == "in-progress"
+    resolve(disputed.sides, known.cid, a_move_to(disputed, "cancelled"), actor=NURSE, person=NURSE)
+    assert disputed.get("Task", "t1")["status"] == "cancelled"
+
+
+@pytest.mark.parametrize(
+    ("decision", "status"),
+    [
+        ("theirs", "on-hold"),
+        ("ours", "in-progress"),
+        (Fields({"Task.status": "theirs"}), "on-hold"),
+        (Fields({"Task.status": "ours"}), "in-progress"),
+    ],
+)
+def test_the_status_of_either_copy_may_be_chosen_by_whoever_settles_it(
+    disputed: Any, decision: Any, status: str
+) -> None:
+    (known,) = disputed.conflicts()
+    resolve(disputed.sides, known.cid, decision, actor=OTHER, person=OTHER)
+    assert disputed.get("Task", "t1")["status"] == status
+
+
+def test_a_program_that_settles_a_conflict_is_not_held_to_it(disputed: Any) -> None:
+    (known,) = disputed.conflicts()
+    resolve(disputed.sides, known.cid, a_move_to(disputed, "cancelled"), actor="client hub")
+    assert disputed.get("Task", "t1")["status"] == "cancelled"

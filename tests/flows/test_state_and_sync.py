@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from fhirplan.projection.project import Projecting, project
-from fhirplan.store.ruled import Rules
+from fhirplan.store.coordination.ruled import Rules
 
 BUNDLE = Path(__file__).parents[2] / "fixtures" / "bundles" / "b01-hf-home-health.json"
 

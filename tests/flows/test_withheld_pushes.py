@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any
 
 from fhirplan.fhir import codec, outcome
-from fhirplan.store.withheld import Reader
+from fhirplan.store.access.withheld import Reader
 
 SUD = ("http://terminology.hl7.org/CodeSystem/v3-ActCode", "SUD")
 

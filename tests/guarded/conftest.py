@@ -3,23 +3,15 @@
 import itertools
 import json
 import shutil
-import time
 from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
-from joserfc import jwt
-from joserfc.jwk import ECKey
 
 from fhirplan import assembly, settings
-from fhirplan.access import token
-from fhirplan.interactions.issuers import Issuer, Issuers
+from fhirplan.interactions.issuers import Issuers
 from fhirplan.web.app import create_app
-
-BASE = "http://127.0.0.1:8080/fhir"
-AUTH = "http://127.0.0.1:8080/auth"
-KEY = ECKey.generate_key("P-384", {"kid": "ours"})
-PUBLIC = token.public_keys({"keys": [KEY.as_dict(private=False)]})
+from tests.issuing import BASE, OWN, signed
 
 
 @contextmanager
@@ -37,16 +29,15 @@ def servers(folder, empty_database):
         chosen = {"auth": "smart", "validation": "base", "database_url": f"sqlite:///{path}", **given}
         services = assembly.build(settings.load({}, **chosen))
         revoked = set()
-        own = Issuer(AUTH, "default", frozenset({BASE}), keys=lambda _kid: PUBLIC, own=True)
-        listed = (own, *(item for item in services.issuers.all if others and not item.own))
+        listed = (OWN, *(item for item in services.issuers.all if others and not item.own))
         issuers = Issuers(listed, lambda gid, jti: bool({gid, jti} & revoked - {""}))
-        services = replace(services, issuers=issuers)
-        opened.append(services.database)
-        return Guarded(services, revoked)
+        made = Guarded(replace(services, issuers=issuers), revoked, path)
+        opened.append(made)
+        return made
 
     yield make
-    for database in opened:
-        database.close()
+    for made in opened:
+        made.end()
 
 
 @pytest.fixture
@@ -63,18 +54,21 @@ def guarded(configured):
 class Guarded:
     """The server as callers with tokens see it; ``revoked`` are grants and tokens that no longer count."""
 
-    def __init__(self, services, revoked):
-        self.services, self.revoked = services, revoked
+    def __init__(self, services, revoked, path):
+        self.services, self.revoked, self.path = services, revoked, path
         self.app = create_app(services)
         self.client = self.app.test_client()
         self.root = self.caller("system/*.cruds system/AuditEvent.rs", client_id="root")
 
+    def end(self):
+        """Closes its database and takes the files away: many worlds would fill a disk."""
+        self.services.accesses.keep()
+        self.services.database.close()
+        for file in self.path.parent.glob(f"{self.path.name}*"):
+            file.unlink()
+
     def token(self, scope, **claims):
-        now = int(time.time())
-        made = {"iss": AUTH, "aud": BASE, "sub": "x", "client_id": "c", "scope": scope, "exp": now + 300, "iat": now}
-        made |= {"jti": "j", **claims}
-        header = {"alg": "ES384", "kid": "ours", "typ": "at+jwt"}
-        return jwt.encode(header, {k: v for k, v in made.items() if v is not None}, KEY, algorithms=["ES384"])
+        return signed(scope, **claims)
 
     def caller(self, scope, **claims):
         return Caller(self.client, self.token(scope, **claims))

@@ -152,7 +152,7 @@ def test_an_emergency_shows_it_for_a_while_and_is_kept(labelled, monkeypatch):
     assert event["agent"][1]["altId"] == "c"
     later = labelled.services.clock() + 61 * 60_000
     with labelled.services.database.read() as tx:
-        from fhirplan.store import emergencies
+        from fhirplan.store.access import emergencies
 
         assert emergencies.of(tx, "default", "Practitioner/nurse", later) == frozenset()
 

@@ -17,8 +17,8 @@ from joserfc.jwk import ECKey, RSAKey
 
 from fhirplan import settings
 from fhirplan.errors import Misconfigured
-from fhirplan.store import links
-from fhirplan.store.links import Link
+from fhirplan.store.sync import links
+from fhirplan.store.sync.links import Link
 from tests.guarded.conftest import BASE, Caller, goal, servers
 
 EHR = "http://127.0.0.1:1/fhir"

@@ -4,10 +4,11 @@ import json
 
 import pytest
 
-from fhirplan.interactions.access_explained import Request, access_explained
+from fhirplan.interactions.operations.access_explained import Request, access_explained
 from fhirplan.interactions.perform import READS
-from fhirplan.store import audit, conflicts
+from fhirplan.store import audit
 from fhirplan.store.commit import Change, Origin, commit
+from fhirplan.store.sync import conflicts
 from tests.guarded.conftest import Caller, goal
 
 SUD = {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "SUD"}

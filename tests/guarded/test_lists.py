@@ -20,10 +20,10 @@ from fhirplan.access.decide import Actor, Grant
 from fhirplan.access.scopes import parse
 from fhirplan.projection.project import project_due
 from fhirplan.settings import load
-from fhirplan.store import caseload
-from fhirplan.store.caseload import EVERYTHING, Wanted
 from fhirplan.store.commit import Change, Origin, commit
-from fhirplan.web import chart_sight
+from fhirplan.store.coordination import caseload
+from fhirplan.store.coordination.caseload_rows import EVERYTHING, Wanted
+from fhirplan.web.chart import sight
 from fhirplan.web.viewer import Viewer
 
 _spec = importlib.util.spec_from_file_location("reference_lists", Path(__file__).with_name("reference_access.py"))
@@ -215,7 +215,7 @@ def test_lists_and_counts_are_those_of_a_server_that_never_had_what_is_withheld(
     now = services.clock()
     asked = Flask("asked").test_request_context("/chart/caseload")
     with asked, services.database.read() as tx, other.database.read() as beside:
-        seen = said_by(chart_sight.lists(services, viewer(services), tx), now)
+        seen = said_by(sight.lists(services, viewer(services), tx), now)
         assert seen == said_by(Plain(beside), now)
     FIGURES["cases"] += 1
     FIGURES["withheld"] += len(resources) - len(shown)
@@ -239,7 +239,7 @@ def test_the_pages_say_nothing_of_it(holding, monkeypatch):
         "subject": reference("Patient", "a"),
     }
     services = holding([*STAFF, patient, plan])
-    monkeypatch.setattr("fhirplan.web.chart_frame.viewer", lambda *_: viewer(services))
+    monkeypatch.setattr("fhirplan.web.chart.frame.viewer", lambda *_: viewer(services))
     from fhirplan.web.app import create_app
 
     client = create_app(services).test_client()

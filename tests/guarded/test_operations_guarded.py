@@ -7,9 +7,9 @@ import json
 
 import pytest
 
-from fhirplan.store import conflicts, links, receipts
 from fhirplan.store.commit import Change, Origin, commit
-from fhirplan.store.receipts import Receipt
+from fhirplan.store.sync import conflicts, links, receipts
+from fhirplan.store.sync.receipts import Receipt
 from tests.guarded.conftest import goal, plan, task
 
 HEART = "PlanDefinition/cm-heart-failure-discharge"

@@ -2,6 +2,8 @@
 
 import pytest
 
+from fhirplan.store import parameters
+
 PATIENT = "patient/*.cruds"
 
 
@@ -243,6 +245,25 @@ def test_conditions_of_a_scope_limit_reads_searches_and_writes(two_patients):
     assert caller.get("Task?_summary=count").get_json(force=True)["total"] == 0
 
 
+@pytest.mark.parametrize("condition", ["nonsense=x", "due=soon", "_tag:nonsense=x"])
+def test_a_condition_that_cannot_be_searched_opens_nothing(two_patients, condition):
+    caller = two_patients.caller(f"patient/Task.cruds?{condition}", patient="a")
+    assert caller.get("Task/ta").status_code in (400, 403, 404)
+    for path in ("Task", "Task/_history", "Patient?_revinclude=Task:patient"):
+        assert b'"ta"' not in caller.get(path).data
+    assert caller.patch("Task/ta", [{"op": "replace", "path": "/status", "value": "completed"}]).status_code >= 400
+
+
+def test_a_condition_whose_index_is_not_made_yet_opens_nothing_more(two_patients):
+    caller = two_patients.caller("patient/Task.cruds?status=completed", patient="a")
+    with two_patients.services.database.write() as tx:
+        tx._driver.execute("UPDATE search_param SET state = 'building' WHERE type = 'Task' AND code = 'status'")
+        parameters.changed(tx)
+    assert caller.get("Task/ta").status_code in (400, 403, 404)
+    for path in ("Task", "Task/_history"):
+        assert b'"ta"' not in caller.get(path).data
+
+
 def test_two_scopes_do_not_lend_each_other_their_conditions(two_patients):
     caller = two_patients.caller(
         "patient/Goal.rs user/Goal.rs?lifecycle-status=completed", patient="a", fhirUser="Practitioner/both"
@@ -324,3 +345,13 @@ def test_validate_does_not_tell_what_is_there(a):
     assert "can be deleted" in text(a.send("POST", "Goal/ga/$validate?mode=delete"))
     assert "There is no" in text(a.send("POST", "Goal/gb/$validate?mode=delete"))
     assert a.send("POST", "Goal/gb/$validate?mode=profile").status_code == 404
+
+
+def test_the_audit_names_the_address_that_called_the_proxy(configured):
+    server = configured(trusted_proxies=("127.0.0.1",))
+    server.root.put({"resourceType": "Patient", "id": "p"})
+    server.root.get("Patient/p", X_Forwarded_For="198.51.100.1, 192.0.2.7")
+    server.services.accesses.keep()
+    events = [entry["resource"] for entry in server.root.get("AuditEvent?patient=p").get_json(force=True)["entry"]]
+    [read] = [event for event in events if event["action"] == "R"]
+    assert read["agent"][0]["network"]["address"] == "192.0.2.7"

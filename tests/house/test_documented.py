@@ -1,6 +1,7 @@
 """The house: every setting, command and error stands in the reference, which is made from the code."""
 
 import importlib.util
+import re
 from pathlib import Path
 
 import pytest
@@ -36,3 +37,15 @@ def test_decisions_have_their_four_parts():
         text = path.read_text(encoding="utf-8")
         missing = [part for part in ("## Context", "## Decision", "## Status", "## Consequences") if part not in text]
         assert not missing, f"{path.name} lacks {missing}"
+
+
+def test_each_failure_that_is_said_to_be_tested_is():
+    page = (ROOT / "docs" / "explanation" / "sync.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| .* \| `([\w/]+\.py)::(\w+)` \|$", page, re.MULTILINE)
+    assert len(rows) == page.count(".py::") > 20
+    missing = [
+        f"{file}::{name}"
+        for file, name in rows
+        if not re.search(rf"^def {name}\(", (ROOT / "tests" / file).read_text(encoding="utf-8"), re.MULTILINE)
+    ]
+    assert missing == []

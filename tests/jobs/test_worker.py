@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -207,3 +208,20 @@ def _of_list(database: Database) -> int | None:
         return None
     parts = found.resource()["extension"][0]["extension"]
     return int(next(item["valueUnsignedInt"] for item in parts if item["url"] == "openTasks"))
+
+
+def test_ehrs_that_hang_leave_room_for_the_pushes_to_another(
+    start: Any, ehr: Server, database: Database, tmp_path: Path
+) -> None:
+    """Each holds the thread that asks it for as long as the timeout is."""
+    hanging = [socket.create_server(("127.0.0.1", 0)) for _ in range(3)]
+    names = [f"[connections.c{number}]" for number in range(len(hanging))]
+    urls = [f'ehr_url = "http://127.0.0.1:{item.getsockname()[1]}/fhir"\nehr_timeout = 120' for item in hanging]
+    lines = [f"{name}\n{url}" for name, url in zip(names, urls, strict=True)]
+    (tmp_path / "fhirplan.toml").write_text("\n".join(lines), encoding="utf-8")
+    start()
+    asked = [item.accept()[0] for item in hanging]
+    save(database, {**PATIENT, "id": "ours"})
+    until(lambda: there(ehr) == 1)
+    for item in (*asked, *hanging):
+        item.close()

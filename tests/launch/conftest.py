@@ -17,10 +17,10 @@ from fhirplan.sandbox.app import create_app as create_sandbox
 from fhirplan.sandbox.desk import App, Desk, Opening
 from fhirplan.sandbox.resources import Store
 from fhirplan.sandbox.server import Server as SandboxServer
-from fhirplan.store import clients
-from fhirplan.store.clients import Client
+from fhirplan.store.access import clients
+from fhirplan.store.access.clients import Client
+from fhirplan.store.access.secrets import digest
 from fhirplan.store.engine import Database
-from fhirplan.store.secrets import digest
 from fhirplan.sync.run import run_sync
 from fhirplan.web.app import create_app
 
@@ -124,6 +124,7 @@ def registered(keys):
     return [
         Client("backend", "default", "A vendor", "key", ("system/CarePlan.rs", "system/Goal.cruds"), jwks=jwks),
         Client("other", "default", "Another vendor", "key", ("system/*.rs",), jwks=jwks),
+        Client("records", "default", "A resource server", "key", ("introspection",), jwks=jwks),
         Client("public-app", "default", "An app", "public", app, redirect_uris=(REDIRECT,)),
         Client("other-app", "default", "An app too", "public", app, redirect_uris=("https://other.example.org/back",)),
         Client(

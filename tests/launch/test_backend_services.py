@@ -6,6 +6,7 @@ import hmac
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -13,8 +14,11 @@ from joserfc import jwt
 from joserfc.jwk import ECKey, KeySet
 
 from fhirplan.launch.granting import granted
+from fhirplan.launch.registry import wrong
+from fhirplan.store.access.clients import Client
 
 BASE = "http://127.0.0.1:8080"
+REDIRECT = "https://app.example.org/back"
 TOKEN_URL = f"{BASE}/auth/token"
 ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
@@ -199,6 +203,37 @@ def test_a_client_learns_of_its_own_tokens_only(server):
     assert server.form("/auth/introspect", token=token).status_code == 401
 
 
+def test_a_bearer_token_that_has_ended_asks_nothing(server):
+    token = server.backend("system/CarePlan.rs").json["access_token"]
+    proof = {"client_assertion_type": ASSERTION, "client_assertion": server.keys.assertion()}
+    server.form("/auth/revoke", token=token, **proof)
+    for ended in (token, "x", ""):
+        answer = server.form("/auth/introspect", {"Authorization": f"Bearer {ended}"}, token=token)
+        assert (answer.status_code, answer.json["error"]) == (401, "invalid_token")
+        assert answer.headers["WWW-Authenticate"] == 'Bearer realm="fhirplan", error="invalid_token"'
+
+
+def test_the_scope_introspection_tells_what_others_tokens_are_and_opens_nothing(server):
+    theirs = server.backend("system/CarePlan.rs").json["access_token"]
+    own = server.backend("introspection system/*.rs", assertion=server.keys.assertion(client="records")).json
+    assert own["scope"] == "introspection"
+    bearer = {"Authorization": f"Bearer {own['access_token']}"}
+    assert server.form("/auth/introspect", bearer, token=theirs).json["client_id"] == "backend"
+    proof = {"client_assertion_type": ASSERTION, "client_assertion": server.keys.assertion(client="records")}
+    assert server.form("/auth/introspect", token=theirs, **proof).json["active"] is True
+    assert server.client.get("/fhir/CarePlan", headers=bearer).status_code == 403
+    proof["client_assertion"] = server.keys.assertion(client="records")
+    server.form("/auth/revoke", token=theirs, **proof)
+    assert server.form("/auth/introspect", bearer, token=theirs).json["active"] is True, "it revokes nobody's"
+
+
+def test_only_programs_with_a_key_are_given_introspection(server):
+    app = Client("app", "default", "An app", "public", ("openid", "introspection"), redirect_uris=(REDIRECT,))
+    for kind in ("public", "secret"):
+        assert "by a key" in wrong(replace(app, kind=kind), server.services.settings)
+    assert "introspection" in server.client.get("/fhir/.well-known/smart-configuration").json["scopes_supported"]
+
+
 def test_a_revoked_token_is_inactive_and_anothers_is_not_revoked(server):
     token = server.backend().json["access_token"]
 
@@ -223,6 +258,7 @@ def test_discovery_says_what_works_and_no_more(server, start):
     assert "authorization_endpoint" not in closed
     assert "launch-ehr" not in closed["capabilities"]
     assert "issuer" not in closed
+    assert server.client.get("/auth/.well-known/openid-configuration").status_code == 404, "nobody can sign in here"
     assert server.client.get("/nobody/fhir/.well-known/smart-configuration").status_code == 404
 
 

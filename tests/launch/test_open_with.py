@@ -5,11 +5,18 @@ from dataclasses import replace
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from sqlalchemy import select
 
-from fhirplan.store import clients
+from fhirplan.launch.allowed import allowed, end
+from fhirplan.store import tables
+from fhirplan.store.access import clients
+from fhirplan.store.engine import statement
+from fhirplan.web.sessions import AUTHORITY
+from tests.launch.test_apps import coded, exchanged, reads
 
 BASE = "http://127.0.0.1:8080"
 LAUNCH = "https://app.example.org/launch?from=us"
+CROSS = {"Sec-Fetch-Site": "cross-site"}
 TAB = {"Sec-Fetch-Dest": "document", "Sec-Fetch-Site": "same-origin"}
 
 
@@ -88,6 +95,30 @@ def test_another_site_cannot_open_one_nor_lead_elsewhere(server, chart):
         assert answer.status_code == status
         assert "Location" not in answer.headers
     assert server.app.test_client().post(f"{chart}/apps", data=form).status_code == 403
+
+
+def test_a_person_ends_what_they_have_allowed_and_nobody_elses(server, chart, ehr):
+    said = exchanged(server, coded(server, ehr)).json
+    assert reads(server, said["access_token"], "CarePlan").status_code == 200
+    stranger = server.app.test_client()
+    with server.services.database.read() as tx:
+        [mine] = tx.all(statement(select(tables.access_grant.c.gid, tables.access_grant.c.subject)))
+    page = server.client.get(f"{chart}/apps", headers=TAB)
+    assert f'name="grant" value="{mine[0]}"' in page.get_data(as_text=True)
+    form = {"csrf": form_of(page)["csrf"], "grant": mine[0]}
+    for broken, headers, status in (({"csrf": ""}, {}, 403), ({"grant": "x"}, {}, 404), ({}, CROSS, 403)):
+        assert server.client.post(f"{chart}/apps/end", data=form | broken, headers=headers).status_code == status
+    assert stranger.post(f"{chart}/apps/end", data=form).status_code == 403
+    authority = server.app.extensions[AUTHORITY]
+    assert allowed(authority, "default", "somebody else") == ()
+    assert not end(authority, "default", "somebody else", mine[0])
+    assert not end(authority, "another", mine[1], mine[0])
+    assert reads(server, said["access_token"], "CarePlan").status_code == 200
+    assert server.client.post(f"{chart}/apps/end", data=form).status_code == 303
+    assert reads(server, said["access_token"], "CarePlan").status_code == 401
+    fields = {"grant_type": "refresh_token", "refresh_token": said["refresh_token"], "client_id": "public-app"}
+    assert server.token(**fields).json["error"] == "invalid_grant"
+    assert "End the access" not in server.client.get(f"{chart}/apps", headers=TAB).get_data(as_text=True)
 
 
 def test_the_chart_of_another_patient_opens_nothing(server, chart):

@@ -13,8 +13,9 @@ from joserfc.jwk import RSAKey
 from fhirplan.launch import finish
 from fhirplan.launch.begin import connection_of
 from fhirplan.launch.refusals import PageRefused
-from fhirplan.store import audit, links
+from fhirplan.store import audit
 from fhirplan.store.commit import Change, Origin, commit
+from fhirplan.store.sync import links
 from fhirplan.web.sessions import AUTHORITY
 
 BASE = "http://127.0.0.1:8080"
@@ -221,7 +222,7 @@ def test_a_cookie_from_another_launch_opens_nothing(server, ehr):
     assert stranger.get(one.headers["Location"]).status_code == 200
 
 
-def test_a_session_that_somebody_planted_is_not_taken_over(server, ehr):
+def test_session_fixation_takes_nothing_over(server, ehr):
     """Session fixation: whatever the browser brings along, signing in makes a new session with a new secret."""
     server.client.set_cookie("__Host-fhirplan-0123456789abcdef", "planted")
     answer = opened(server, ehr)
@@ -264,7 +265,7 @@ def test_a_launch_cannot_be_replayed(server, ehr):
         "http://[::1]:80/",
     ],
 )
-def test_an_iss_that_nobody_configured_is_never_called(server, ehr, iss, monkeypatch):
+def test_ssrf_an_iss_that_nobody_configured_is_never_called(server, ehr, iss, monkeypatch):
     """SSRF: the address is looked up in the settings before anything is fetched."""
     monkeypatch.setattr("fhirplan.launch.begin.place", lambda _: pytest.fail("it was called"))
     answer = server.client.get("/auth/launch", query_string={"iss": iss, "launch": "x"})
@@ -367,7 +368,7 @@ def test_an_id_token_that_does_not_fit_signs_nobody_in(server, ehr, monkeypatch,
     assert "Who you are could not be established" in answer.get_data(as_text=True)
 
 
-def test_an_answer_of_another_issuer_is_refused(server, ehr):
+def test_mixed_up_issuers_are_refused(server, ehr):
     """Mixed-up issuers (RFC 9207)."""
     first = server.client.get("/auth/launch", query_string={"iss": ehr.iss, "launch": ehr.launch()})
     back = came_back(first.headers["Location"])
@@ -376,7 +377,7 @@ def test_an_answer_of_another_issuer_is_refused(server, ehr):
     assert "another EHR" in answer.get_data(as_text=True)
 
 
-def test_an_ehr_without_s256_opens_nothing(server, ehr, monkeypatch):
+def test_pkce_downgrade_an_ehr_without_s256_opens_nothing(server, ehr, monkeypatch):
     """PKCE downgrade."""
     from fhirplan.ehr import sign_in
     from fhirplan.ehr.fetching import Fetched
@@ -495,7 +496,7 @@ def test_an_address_that_is_no_launch_says_what_it_is_for(server, path):
     assert answer.content_type.startswith("text/html")
 
 
-def test_a_header_cannot_be_injected(server, ehr):
+def test_header_injection_adds_no_header(server, ehr):
     for value in ("x\r\nSet-Cookie: a=b", "x%0d%0aSet-Cookie: a=b"):
         answer = server.client.get("/auth/launch", query_string={"iss": ehr.iss, "launch": value})
         assert "a=b" not in answer.headers.getlist("Set-Cookie")

@@ -14,23 +14,16 @@ from threading import Thread
 from typing import Any
 
 import pytest
-from joserfc import jwt
-from joserfc.jwk import ECKey
 
 from fhirplan import assembly, settings
-from fhirplan.access import token
-from fhirplan.interactions.issuers import Issuer, Issuers
+from fhirplan.interactions.issuers import Issuers
 from fhirplan.jobs.passes import notify_pass
 from fhirplan.notify.notifying import Notifying
-from fhirplan.store import clients
-from fhirplan.store.clients import Client
-from fhirplan.store.engine import Database
+from fhirplan.store.access import clients
+from fhirplan.store.access.clients import Client
 from fhirplan.web.app import create_app
+from tests.issuing import OWN, signed
 
-BASE = "http://127.0.0.1:8080/fhir"
-AUTH = "http://127.0.0.1:8080/auth"
-KEY = ECKey.generate_key("P-384", {"kid": "ours"})
-PUBLIC = token.public_keys({"keys": [KEY.as_dict(private=False)]})
 BACKPORT = "http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition/"
 
 
@@ -69,15 +62,6 @@ def listener() -> Iterator[Listener]:
     yield made
     server.shutdown()
     server.server_close()
-
-
-@pytest.fixture(scope="session")
-def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("notify") / "empty.db"
-    database = Database.open(f"sqlite:///{path}")
-    database.migrate()
-    database.close()
-    return path
 
 
 class Server:
@@ -119,11 +103,7 @@ class Server:
         with self.services.database.write() as tx:
             if clients.get(tx, client) is None:
                 clients.add(tx, Client(client, "default", client, "public", (scope,)))
-        now = int(time.time())
-        made = {"iss": AUTH, "aud": BASE, "sub": "x", "client_id": client, "scope": scope, "exp": now + 300, "iat": now}
-        header = {"alg": "ES384", "kid": "ours", "typ": "at+jwt"}
-        text = jwt.encode(header, {**made, "jti": "j", **claims}, KEY, algorithms=["ES384"])
-        return {"Authorization": f"Bearer {text}"}
+        return {"Authorization": f"Bearer {signed(scope, client_id=client, **claims)}"}
 
 
 Make = Callable[..., Server]
@@ -138,8 +118,7 @@ def configured(tmp_path: Path, empty_database: Path) -> Iterator[Make]:
         shutil.copy(empty_database, path)
         chosen = {"validation": "base", "database_url": f"sqlite:///{path}", "data_dir": tmp_path, **given}
         services = assembly.build(settings.load({}, **{"auth": "open", **chosen}))
-        own = Issuer(AUTH, "default", frozenset({BASE}), keys=lambda _kid: PUBLIC, own=True)
-        services = replace(services, issuers=Issuers((own,), lambda _gid, _jti: False))
+        services = replace(services, issuers=Issuers((OWN,), lambda _gid, _jti: False))
         opened.append(services.database)
         return Server(services)
 

@@ -103,6 +103,35 @@ def test_a_client_sees_and_changes_only_its_own(server: Any, listener: Any, by_t
     assert len(json.loads(server.call("GET", "Subscription", **mine).data)["entry"]) == 1
 
 
+def focuses(answer: Any) -> list[str]:
+    return [entry["fullUrl"].rpartition("/")[2] for entry in json.loads(answer.data)["entry"][1:]]
+
+
+def test_events_that_are_asked_for_are_those_that_the_caller_may_read(
+    configured: Any, listener: Any, by_topic: Any, goal: Any
+):
+    """Many people use one client; what it was told for one of them is not for all of them."""
+    server = configured(auth="smart", guarded_readers="Practitioner/doctor, client root")
+    root = server.bearer(ROOT, "root")
+    server.put({"resourceType": "Patient", "id": "p1"}, **root)
+    for name in ("doctor", "nurse"):
+        server.put({"resourceType": "Practitioner", "id": name}, **root)
+    scope = "user/Goal.rs user/Subscription.cruds"
+    doctor = server.bearer(scope, fhirUser="Practitioner/doctor")
+    nurse = server.bearer(scope, fhirUser="Practitioner/nurse")
+    narrow = server.bearer("user/Subscription.rs", fhirUser="Practitioner/doctor")
+    made = json.loads(create(server, by_topic(listener.url, "Goal", "full-resource"), doctor).data)
+    server.tell()
+    label = {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "ETH"}
+    server.put({**goal("g1"), "meta": {"security": [label]}}, **root)
+    server.put(goal("g2"), **root)
+    server.tell()
+    path = f"Subscription/{made['id']}/$events"
+    assert focuses(server.call("GET", path, **doctor)) == ["g1", "g2"]
+    assert focuses(server.call("GET", path, **nurse)) == ["g2"]
+    assert focuses(server.call("GET", path, **narrow)) == []
+
+
 @pytest.mark.parametrize("scope", ["patient/*.cruds", "patient/Subscription.cruds"])
 def test_a_token_of_one_patient_makes_none(server: Any, listener: Any, by_topic: Any, scope: str):
     theirs = server.bearer(scope, "app", patient="p1")
@@ -112,7 +141,7 @@ def test_a_token_of_one_patient_makes_none(server: Any, listener: Any, by_topic:
 def test_a_client_that_is_disabled_is_told_nothing_more(server: Any, listener: Any, by_topic: Any, goal: Any):
     from dataclasses import replace
 
-    from fhirplan.store import clients
+    from fhirplan.store.access import clients
 
     mine = server.bearer(SCOPES)
     made = json.loads(create(server, by_topic(listener.url, "Goal"), mine).data)

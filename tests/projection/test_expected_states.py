@@ -2,8 +2,8 @@
 
 import pytest
 
-from fhirplan.store import caseload
-from fhirplan.store.caseload import EVERYTHING
+from fhirplan.store.coordination import caseload
+from fhirplan.store.coordination.caseload_rows import EVERYTHING
 
 SUMMARY = "http://fhirplan.dev/fhir/StructureDefinition/cm-coordination-summary"
 STATE = "http://fhirplan.dev/fhir/StructureDefinition/cm-entry-state"

@@ -6,8 +6,8 @@ import pytest
 
 import fhirplan.projection.project as module
 from fhirplan.projection.project import project, waiting
-from fhirplan.store import caseload
-from fhirplan.store.caseload import EVERYTHING, Wanted
+from fhirplan.store.coordination import caseload
+from fhirplan.store.coordination.caseload_rows import EVERYTHING, Wanted
 
 NOW = "2026-03-09T08:00:00-05:00"
 PLAN = "CarePlan/cp-hf-1"
@@ -120,7 +120,7 @@ def test_the_list_of_a_plan_that_was_deleted_is_retired(hf):
 
 def test_nothing_is_lost_when_the_projection_dies_before_it_commits(hf, monkeypatch):
     hf.edit("Task/task-call48", description="Call again")
-    monkeypatch.setattr("fhirplan.store.projection.put", _dies)
+    monkeypatch.setattr("fhirplan.store.coordination.projection.put", _dies)
     with pytest.raises(KeyboardInterrupt):
         hf.project()
     monkeypatch.undo()

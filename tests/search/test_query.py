@@ -10,19 +10,19 @@ from hypothesis import strategies as st
 from fhirplan.catalog import CATALOG
 from fhirplan.errors import InvalidSearch, Refused, TooCostly
 from fhirplan.fhir.dates import span
-from fhirplan.search.definitions import LAST_UPDATED
-from fhirplan.search.query import (
+from fhirplan.search.context import Limits
+from fhirplan.search.criteria import (
     DateValue,
-    Limits,
     NumberValue,
     QuantityValue,
     ReferenceValue,
-    SortKey,
     StringValue,
     TokenValue,
     UriValue,
-    parse,
 )
+from fhirplan.search.definitions import LAST_UPDATED
+from fhirplan.search.query import parse
+from fhirplan.search.results import SortKey
 
 BASE = "http://here/fhir"
 
@@ -158,7 +158,10 @@ def test_quantities_have_a_unit_or_none():
         ("Task", "_sort=", "_sort", "due"),
         ("Task", "_total=maybe", "_total", "accurate"),
         ("Task", "_summary=much", "_summary", "count"),
-        ("Task", "_contained=true", "_contained", "false"),
+        ("Task", "_contained=true", "_contained", "not found on their own"),
+        ("Task", "_contained=both", "_contained", "not found on their own"),
+        ("Task", "_containedType=contained", "_containedType", "_count"),
+        ("Observation", "code-value-quantity=8302-2$gt5", "code-value-quantity", "value-quantity"),
         ("Task", "_elements=colour", "_elements", "status"),
         ("Task", "_elements=status&_summary=text", "_elements", "at once"),
         ("Task", "_include=Task:colour", "_include", "owner"),

@@ -4,8 +4,9 @@ import dataclasses
 
 import pytest
 
+from fhirplan.ehr.vendors import VENDORS
 from fhirplan.errors import Misconfigured
-from fhirplan.settings import Settings, load
+from fhirplan.settings import Connection, Settings, load
 
 
 def test_defaults_need_nothing(tmp_path, monkeypatch):
@@ -112,3 +113,42 @@ def test_a_launch_that_could_not_be_safe_stops_the_start(given, key):
     with pytest.raises(Misconfigured) as refused:
         load({}, **given)
     assert key in refused.value.text
+
+
+NAMED = '[connections.mercy-west]\nehr_url = "https://mercy.example/fhir"\nehr_auth = "bearer"\n'
+
+
+def test_a_named_connections_secret_comes_by_the_environment(tmp_path):
+    file = tmp_path / "f.toml"
+    file.write_text(NAMED)
+    settings = load({"FHIRPLAN_CONFIG": str(file), "FHIRPLAN_MERCY_WEST__EHR_TOKEN": "sesame"})
+    assert settings.connection("mercy-west").ehr_token == "sesame"
+    assert settings.connection("mercy-west").ehr_url == "https://mercy.example/fhir"
+    assert settings.default_connection.ehr_token == ""
+
+
+@pytest.mark.parametrize("name", ["FHIRPLAN_MERCY__EHR_TOKEN", "FHIRPLAN_MERCY_WEST__EHR_TOKN"])
+def test_a_variable_of_no_connection_or_no_setting_is_named(name, tmp_path):
+    file = tmp_path / "f.toml"
+    file.write_text(NAMED)
+    with pytest.raises(Misconfigured) as refused:
+        load({"FHIRPLAN_CONFIG": str(file), "FHIRPLAN_MERCY_WEST__EHR_TOKEN": "t", name: "sesame"})
+    assert name in refused.value.text
+    assert "sesame" not in refused.value.text
+
+
+def test_each_vendor_that_is_known_can_be_chosen():
+    field = next(item for item in dataclasses.fields(Connection) if item.name == "ehr_vendor")
+    assert set(field.metadata["check"]["one_of"]) == {"", *VENDORS}
+
+
+@pytest.mark.parametrize("key", ["bad", "é" * 44, "A" * 43, "A" * 43 + "=,short", "not a key, at all"])
+def test_a_key_that_is_none_stops_the_start_and_is_not_repeated(key):
+    with pytest.raises(Misconfigured) as refused:
+        load({"FHIRPLAN_ENCRYPTION_KEY": key})
+    assert "encryption_key" in refused.value.text
+    assert key not in refused.value.text
+
+
+def test_several_keys_are_taken():
+    assert load({"FHIRPLAN_ENCRYPTION_KEY": ", ".join(["A" * 43 + "=", "_-" + "b" * 41 + "="])}).encryption_key

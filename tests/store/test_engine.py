@@ -108,6 +108,16 @@ def test_upkeep_that_fails_is_done_again():
     made.stop()
 
 
+def test_a_new_database_is_for_its_owner_only(tmp_path):
+    made = Database.open(f"sqlite:///{tmp_path / 'new' / 'ours.db'}")
+    made.migrate()
+    put(made, "x")
+    modes = {file.name: oct(file.stat().st_mode & 0o777) for file in (tmp_path / "new").glob("ours.db*")}
+    made.close()
+    assert {"ours.db", "ours.db-wal"} <= set(modes)
+    assert set(modes.values()) == {"0o600"}
+
+
 def test_an_exception_undoes_the_transaction_and_leaves_the_database_usable(database):
     with suppress(ZeroDivisionError), database.write() as tx:
         tx.run(PUT, name="a", value="")

@@ -11,7 +11,7 @@ from fhirplan.search.query import parse
 from fhirplan.store import reindex as reindexing
 from fhirplan.store.commit import Change, Origin, commit
 from fhirplan.store.reindex import pending, reindex
-from fhirplan.store.search_sql import search
+from fhirplan.store.search.searching import search
 
 TASK = CATALOG["Task"]
 NEW = SearchParameter("note-author", "reference", "Task.note.author")

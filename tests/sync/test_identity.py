@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fhirplan.catalog import CATALOG
-from fhirplan.store import links
 from fhirplan.store.engine import Database, Transaction
-from fhirplan.store.links import Link
+from fhirplan.store.sync import links
+from fhirplan.store.sync.links import Link
 from fhirplan.sync.content import comparable, same
 from fhirplan.sync.identity import Border, Ids, inbound, outbound, targets
 

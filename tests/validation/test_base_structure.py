@@ -131,3 +131,12 @@ def test_certain_repairs_are_suggested(plain, plan):
     assert {"op": "replace", "path": "/status", "value": "active"} in patches
     assert {"op": "replace", "path": "/period/start", "value": "2026-03-02"} in patches
     assert {"op": "replace", "path": "/note", "value": [{"text": "x"}]} in patches
+
+
+@pytest.mark.parametrize(
+    ("type_", "wrong"),
+    [("Patient", False), ("Medication", True), ("Banana", True), ("http://example.org/Model", False)],
+)
+def test_the_type_of_a_reference_is_one_and_that_of_what_it_points_to(plain, plan, errors, type_, wrong):
+    plan["subject"] = {"reference": "Patient/p", "type": type_}
+    assert bool(errors(plain.validate(plan, policy="base"))) is wrong

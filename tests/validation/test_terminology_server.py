@@ -185,3 +185,14 @@ def test_the_command_asks_the_server_of_the_settings(server, tmp_path, plan, bou
     )
     assert answer.exit_code == 1
     assert len(server.asked) == 1
+
+
+def test_an_answer_that_is_no_longer_kept_makes_no_error_of_a_valid_code(server, bound, plan, monkeypatch):
+    monkeypatch.setattr("fhirplan.ehr.terminology.MOST_KEPT", 1)
+    asking = TerminologyServer(server.url)
+    plan["category"] = _category("38341003")
+    check = bound(asking.opened)
+    assert check(plan) == ()
+    asking.opened()(SET, None, "another")
+    server.status = 500
+    assert _said(check(plan)) == [("information", "transient", "cm-binding")]

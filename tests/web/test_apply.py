@@ -118,6 +118,33 @@ def test_moments_can_be_given_and_actions_left_out(api):
     assert all("restriction" in item for item in tasks)
 
 
+def test_who_is_to_do_an_action_can_be_chosen(api):
+    given = {"anchor": ["discharge=2026-03-06T15:00:00-06:00"]}
+    bundle = applied(api, **ASKED, dryRun=True, **given, owner=["scale=Patient/p1", "wk3="])
+    made = {
+        entry["resource"]["instantiatesUri"].rpartition("#")[2]: entry["resource"]
+        for entry in bundle["entry"]
+        if entry["resource"]["resourceType"] == "Task"
+    }
+    assert (made["scale"]["owner"]["reference"], made["scale"]["status"]) == ("Patient/p1", "ready")
+    assert ("owner" in made["wk3"], made["wk3"]["status"]) == (False, "requested")
+    assert made["wk2"]["owner"]["reference"] == "PractitionerRole/lead"
+
+
+@pytest.mark.parametrize(
+    ("owner", "status"),
+    [
+        ("scale", 400),
+        ("=Patient/p1", 400),
+        ("scale=Goal/g", 400),
+        ("nothing=Patient/p1", 422),
+        ("scale=Patient/x", 422),
+    ],
+)
+def test_an_owner_that_fits_no_action_or_is_not_here_is_refused(api, owner, status):
+    applied(api, **ASKED, status=status, owner=owner)
+
+
 def test_the_template_may_be_named_by_its_url_or_sent_along(api):
     url = "http://fhirplan.dev/fhir/PlanDefinition/cm-diabetes"
     plan = applied(api, "PlanDefinition", **ASKED, url=url)

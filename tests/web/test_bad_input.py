@@ -184,5 +184,15 @@ def test_an_unexpected_error_tells_its_id_and_nothing_else(api, goal, monkeypatc
     assert "Walk" not in str(lines)
 
 
+def test_no_environment_switches_debugging_on(configured, goal, monkeypatch):
+    monkeypatch.setenv("FLASK_DEBUG", "1")
+    api = configured()
+    assert not api.app.debug
+    monkeypatch.setitem(perform.OTHERS, "create", lambda *_: 1 / 0)
+    answer = api.post(goal)
+    assert answer.status_code == 500
+    assert "division" not in answer.get_data(as_text=True)
+
+
 def test_a_path_outside_the_api_is_answered_with_an_outcome(api, problem):
     problem(api.send("GET", "nowhere", base=""), 404, "not-found")

@@ -2,8 +2,8 @@
 
 import pytest
 
-from fhirplan.store import clients
-from fhirplan.store.clients import Client
+from fhirplan.store.access import clients
+from fhirplan.store.access.clients import Client
 
 APP, EVIL = "https://app.example.org", "https://evil.example"
 

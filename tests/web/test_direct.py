@@ -1,4 +1,4 @@
-"""Reads and searches are answered before the framework is asked, and everything else as the framework answers it."""
+"""Reads, searches and writes are answered before the framework is asked, and all else as the framework answers it."""
 
 import pytest
 from flask import request
@@ -26,6 +26,28 @@ def test_a_read_and_a_search_do_not_reach_the_framework(api, patient, reached):
     assert reached == []
 
 
+def test_writes_do_not_reach_the_framework(api, patient, reached):
+    assert api.post(patient).status_code == 201
+    assert api.put(patient).status_code == 201
+    assert api.bundle("transaction").status_code == 200
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    assert api.send("POST", "Patient/_search", "_id=p1", form).status_code == 200
+    assert api.send("DELETE", "Patient/p1").status_code in (200, 204)
+    assert reached == []
+
+
+def test_a_body_over_the_limit_is_refused_both_ways(api, problem):
+    """It is told by its length alone, before it is read."""
+    headers = {"Content-Type": "application/fhir+json"}
+    body = b" " * (api.services.settings.max_body_bytes + 1)
+    answers = [
+        api.send("POST", "Patient", body, {**headers, **more}) for more in ({}, {"Origin": "https://app.example.org"})
+    ]
+    for answer in answers:
+        problem(answer, 413, "too-costly")
+    assert answers[0].get_json()["issue"] == answers[1].get_json()["issue"]
+
+
 @pytest.mark.parametrize(
     ("method", "path", "headers"),
     [
@@ -34,11 +56,13 @@ def test_a_read_and_a_search_do_not_reach_the_framework(api, patient, reached):
         ("GET", "Patient/p1/$everything", {}),
         ("GET", "Patient/p1", {"Origin": "https://app.example.org"}),
         ("GET", "Patient/\N{LATIN SMALL LETTER E WITH ACUTE}", {}),
-        ("POST", "Patient/_search", {}),
-        ("DELETE", "Patient/p9", {}),
+        ("OPTIONS", "Patient/p1", {}),
+        ("DELETE", "", {}),
+        ("POST", "Patient/$validate", {}),
+        ("DELETE", "Patient/p9", {"Origin": "https://app.example.org"}),
     ],
 )
-def test_what_is_no_plain_read_goes_on_to_it(api, patient, reached, method, path, headers):
+def test_what_is_neither_goes_on_to_it(api, patient, reached, method, path, headers):
     api.put(patient)
     reached.clear()
     api.send(method, path, headers=headers)

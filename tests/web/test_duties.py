@@ -9,8 +9,8 @@ import pytest
 
 from fhirplan import assembly
 from fhirplan.projection.project import project_due
-from tests.web.test_chart_assessment import whole
-from tests.web.test_chart_writes import code_of
+from tests.web.chart.test_assessment import whole
+from tests.web.chart.test_writes import code_of
 
 BUNDLES = {
     path.stem[:3]: json.loads(path.read_bytes())
@@ -161,6 +161,23 @@ def test_a_teaching_task_ends_with_what_was_understood(nurse):
     assert code_of(outcome["valueCodeableConcept"]) == "education-understood"
 
 
+def column(nurse, name):
+    """What stands in a column of the board."""
+    return nurse.see("/tasks?view=board").partition(f'id="col-{name}"')[2].partition("</section>")[0]
+
+
+def test_a_task_of_the_plan_is_carried_out_from_its_start_to_its_outcome(nurse):
+    title = nurse.stored("Task/task-visit7")["code"]["text"]
+    assert title in column(nurse, "start")
+    for to, where, more in (("in-progress", "doing", {}), ("completed", "done", {"outcome": "need-met"})):
+        values = nurse.fill("/tasks/task-visit7", "/tasks/task-visit7/move")
+        nurse.send("/tasks/task-visit7/move", {**values, "to": to, **more})
+        assert title in column(nurse, where)
+    task = nurse.stored("Task/task-visit7")
+    assert code_of(task["output"][-1]["valueCodeableConcept"]) == "need-met"
+    assert task["executionPeriod"].keys() == {"start", "end"}
+
+
 def called(nurse, **typed):
     """A contact about no task, as it is stored."""
     values = nurse.fill("/contacts/new?task=none", "/contacts/new", how="reached", said="Spoken of")
@@ -193,6 +210,17 @@ def test_a_contact_with_the_insurer_names_the_insurer(nurse):
     payer = nurse.stored("Coverage/cov-1")["payor"][0]["reference"]
     assert offered(nurse, payer)
     assert called(nurse, recipient=payer, topic="benefits")["recipient"][0]["reference"] == payer
+
+
+def test_a_handoff_to_the_agency_is_documented_and_moves_the_transition_on(nurse):
+    agency = nurse.stored("Task/task-hh")["owner"]["reference"]
+    assert offered(nurse, agency)
+    contact = called(nurse, recipient=agency, topic="service-status", said="Summary sent, read back by the agency")
+    assert contact["recipient"][0]["reference"] == agency
+    nurse.send(
+        "/tasks/task-transition/stage", nurse.fill("/transition", "/tasks/task-transition/stage", stage="handoff-sent")
+    )
+    assert code_of(nurse.stored("Task/task-transition")["businessStatus"]) == "handoff-sent"
 
 
 def test_a_home_visit_is_documented_as_face_to_face(nurse):

@@ -52,7 +52,7 @@ def test_a_compressed_body_is_read(api, long_goal):
     assert len(api.get("Goal/g1").get_json(force=True)["note"]) == 100
 
 
-def test_a_bomb_is_stopped_at_the_limit(configured, problem):
+def test_zip_bomb_is_stopped_at_the_limit(configured, problem):
     api = configured(max_body_bytes=100_000)
     packer = zlib.compressobj(9, zlib.DEFLATED, 31)
     bomb = b"".join(packer.compress(b" " * 1_000_000) for _ in range(60)) + packer.flush()

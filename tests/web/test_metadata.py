@@ -7,7 +7,7 @@ import pytest
 from fhirplan.catalog import CATALOG
 from fhirplan.interactions.address import AUDIT, SHIPPED, TYPES
 from fhirplan.interactions.capabilities import OF_A_TYPE, OF_THE_SYSTEM
-from fhirplan.interactions.operations import OPERATIONS
+from fhirplan.interactions.operations.declarations import OPERATIONS
 from fhirplan.interactions.perform import OTHERS, READS
 from fhirplan.interactions.values import Kind
 from fhirplan.validation import Validator

@@ -4,9 +4,9 @@ import re
 
 import pytest
 
-from fhirplan.store import activity, circuits, conflicts, notices, outbox
-from fhirplan.store.activity import Activity
-from fhirplan.store.circuits import Circuit
+from fhirplan.store.sync import activity, circuits, conflicts, notices, outbox, refusals
+from fhirplan.store.sync.activity import Activity
+from fhirplan.store.sync.circuits import Circuit
 
 EHR = {"ehr_url": "http://127.0.0.1:9/fhir"}
 
@@ -43,6 +43,7 @@ def test_its_figures_are_those_of_the_database(with_ehr):
         activity.add(tx, "default", Activity(5, 1, pulled=now - 10_000))
         activity.add(tx, "default", Activity(2, 0))
         notices.put(tx, "default", [("Goal", "g1"), ("", "")], now - 3_000)
+        refusals.note(tx, "default", refusals.Refusal("Goal", "resource", "77", 1, "No."))
         conflicts.record(
             tx, "default", "Goal", "g2", base=None, local=None, remote=None, ehr_version="", paths=(), now=now
         )
@@ -53,6 +54,7 @@ def test_its_figures_are_those_of_the_database(with_ehr):
     assert found[f"fhirplan_ehr_calls_total{here}"] == 7
     assert found[f"fhirplan_ehr_errors_total{here}"] == 1
     assert found[f"fhirplan_conflicts_open{here}"] == 1
+    assert found[f"fhirplan_ehr_untold{here}"] == 1
     assert found[f"fhirplan_ehr_circuit_open{here}"] == 0
     assert found[f"fhirplan_notices_waiting{here}"] == 2
     assert 10 <= found[f"fhirplan_pull_lag_seconds{here}"] < 60

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
 from fhirplan.catalog import CATALOG
+from fhirplan.catalog.compartment import BESIDE, PATIENT
 from fhirplan.interactions.address import address
 
 schemathesis = pytest.importorskip("schemathesis", reason="schemathesis is not installed; pip install schemathesis")
@@ -23,6 +24,8 @@ def test_each_path_of_the_description_is_served_and_each_type_described(api):
     for type_ in CATALOG:
         named = {one.get("name") for one in described["paths"][f"/{type_}"]["get"]["parameters"]}
         assert named >= {item.code for item in CATALOG[type_].parameters}
+    for type_ in (*PATIENT, *BESIDE, "*"):
+        assert {f"/Patient/{{id}}/{type_}", f"/Patient/{{id}}/{type_}/_search"} <= described["paths"].keys()
     ids = [call["operationId"] for calls in described["paths"].values() for call in calls.values()]
     assert len(ids) == len(set(ids))
 

@@ -23,7 +23,7 @@ import pytest
     ],
 )
 @pytest.mark.parametrize("auth", ["open", "smart"])
-def test_a_path_that_climbs_finds_nothing(configured, path, auth):
+def test_path_tricks_find_nothing(configured, path, auth):
     api = configured(auth=auth)
     answer = api.client.get(path)
     assert answer.status_code in (400, 401, 404, 308)

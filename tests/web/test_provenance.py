@@ -217,7 +217,7 @@ def test_another_order_and_a_search_that_looks_at_too_much_are_refused(api, prob
     issue = problem(api.get("Provenance?_sort=agent"), 400, "invalid")
     assert "recorded" in issue["details"]["text"]
     problem(api.get("?_sort=_id"), 400, "invalid")
-    monkeypatch.setattr("fhirplan.interactions.made.MOST_READ", 3)
+    monkeypatch.setattr("fhirplan.interactions.provenance.made.MOST_READ", 3)
     for number in range(4):
         api.put({**goal, "id": f"g{number}"})
     issue = problem(api.get("Provenance?agent-type=custodian"), 413, "too-costly")

@@ -8,21 +8,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from difflib import get_close_matches
-from typing import Any, Final, Literal
+from typing import Any, Final
 from xml.parsers import expat
 
 from fhirplan.errors import InvalidResource, Issue, MalformedRequest, TooCostly
-from fhirplan.fhir.codec import MAX_DEPTH, Json, Resource, loads, utf8
+from fhirplan.fhir.codec import MAX_DEPTH, Json, Resource, utf8
 from fhirplan.fhir.structure import resource_types
+from fhirplan.fhir.xml.frame import Frame
 from fhirplan.fhir.xml.layout import PRIMITIVE, Place, Slot, slots
 from fhirplan.fhir.xml.narrative import XHTML, NotXhtml, standalone
+from fhirplan.fhir.xml.values import NotAValue, parsed
 from fhirplan.fhir.xml.write import FHIR
 
 MAX_BYTES: Final = 32 * 1024 * 1024
-_NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
-_WHOLE: Final = re.compile(r"-?(?:0|[1-9][0-9]*)")
 _TAG: Final = re.compile(rb"<([^\s/>]*)")
 _INSTANCE: Final = "http://www.w3.org/2001/XMLSchema-instance "
 _BOM: Final = b"\xef\xbb\xbf"
@@ -43,31 +42,13 @@ def from_xml(data: bytes | str, *, max_bytes: int = MAX_BYTES, max_depth: int = 
     return _Reader(data.removeprefix(_BOM), max_depth).read()
 
 
-@dataclass(slots=True)
-class _Frame:
-    """An element that is open: what it is, and what was found in it so far.
-
-    ``kept`` has the entries (value, extensions) per JSON name; ``step`` is its part of the path.
-    """
-
-    form: Literal["primitive", "complex", "wrapper", "resource"]
-    slot: Slot | None
-    place: Place
-    depth: int
-    step: str
-    value: Json = None
-    made: dict[str, Any] = field(default_factory=dict)
-    kept: dict[str, list[tuple[Json, dict[str, Any] | None]]] = field(default_factory=dict)
-    last: Slot | None = None
-
-
 class _Reader:
     """Follows one document from its start to its end."""
 
     def __init__(self, data: bytes, max_depth: int) -> None:
         self._data = data
         self._max_depth = max_depth
-        self._stack: list[_Frame] = []
+        self._stack: list[Frame] = []
         self._resource: Resource = {}
         self._narrative: tuple[int, int] = (0, 0)  # how deep inside the div, and the byte where it starts
         self._namespaces: dict[str, list[str]] = {}
@@ -146,11 +127,11 @@ class _Reader:
             return
         frame = self._stack.pop()
         if not self._stack:
-            self._resource = self._object(frame)
+            self._resource = frame.object()
             return
         parent = self._stack[-1]
         if frame.slot is None:
-            parent.kept["resource"] = [(self._object(frame), None)]
+            parent.kept["resource"] = [(frame.object(), None)]
         elif frame.form == "wrapper":
             if not frame.kept:
                 raise self._refused(f"{self._here(frame)} is empty; a resource belongs in it.")
@@ -169,7 +150,7 @@ class _Reader:
         if strange:
             raise self._refused(f"<{local}> has the attribute {strange[0][:60]!r}; a resource has none. Remove it.")
         depth = self._stack[-1].depth if self._stack else 1
-        self._push(_Frame("resource", None, Place(local), depth, "" if self._stack else local))
+        self._push(Frame("resource", None, Place(local), depth, "" if self._stack else local))
 
     def _open(self, slot: Slot, attributes: dict[str, str]) -> None:
         parent = self._stack[-1]
@@ -177,21 +158,21 @@ class _Reader:
         step = f".{slot.name}[{count}]" if slot.many else "." + slot.name
         depth = parent.depth + (2 if slot.many else 1)
         if slot.form == "resource":
-            self._push(_Frame("wrapper", slot, Place(""), depth, step))
+            self._push(Frame("wrapper", slot, Place(""), depth, step))
         elif slot.form == "primitive":
-            self._push(_Frame("primitive", slot, PRIMITIVE, depth, step))
+            self._push(Frame("primitive", slot, PRIMITIVE, depth, step))
         else:
-            self._push(_Frame("complex", slot, slot.place or Place(slot.type), depth, step))
+            self._push(Frame("complex", slot, slot.place or Place(slot.type), depth, step))
         for key, value in attributes.items():
             self._attribute(self._stack[-1], key, value)
 
-    def _push(self, frame: _Frame) -> None:
+    def _push(self, frame: Frame) -> None:
         if frame.depth > self._max_depth:
             text = f"The XML is nested so that the resource has more than {self._max_depth} levels. Flatten it."
             raise TooCostly(self._placed("too-costly", text))
         self._stack.append(frame)
 
-    def _slot(self, parent: _Frame, local: str) -> Slot:
+    def _slot(self, parent: Frame, local: str) -> Slot:
         known = slots(parent.place)
         slot = known.get(local)
         if slot is None or slot.form == "attribute":
@@ -205,9 +186,12 @@ class _Reader:
         parent.last = slot
         return slot
 
-    def _attribute(self, frame: _Frame, key: str, value: str) -> None:
+    def _attribute(self, frame: Frame, key: str, value: str) -> None:
         if key == "value" and frame.form == "primitive" and frame.slot is not None:
-            frame.value = self._parsed(frame.slot, value)
+            try:
+                frame.value = parsed(frame.slot, value)
+            except NotAValue as reason:
+                raise self._refused(f"{self._here()} {reason}.", "value") from None
             return
         slot = slots(frame.place).get(key)
         if slot is None or slot.form != "attribute" or frame.form == "wrapper":
@@ -215,35 +199,10 @@ class _Reader:
             raise self._refused(f"{self._here()} has the attribute {key[:60]!r}, which R4 does not have.{hint}")
         frame.made[key] = value
 
-    def _parsed(self, slot: Slot, text: str) -> Json:
-        match slot.family:
-            case "text":
-                return text
-            case "boolean" if text in ("true", "false"):
-                return text == "true"
-            case "integer" if _WHOLE.fullmatch(text):
-                return self._number(text)
-            case "integer" if slot.type == "positiveInt" and _WHOLE.fullmatch(text.removeprefix("+")):
-                return self._number(text.removeprefix("+"))  # R4's own pattern of a positiveInt allows the sign
-            case "decimal" if _NUMBER.fullmatch(text):
-                return self._number(text)
-        wanted = {
-            "boolean": "true or false",
-            "integer": "a whole number such as 12",
-            "decimal": "a number such as 1.50",
-        }
-        raise self._refused(f"{self._here()} must be {wanted[slot.family]}, without blanks around it.", "value")
-
-    def _number(self, text: str) -> Json:
-        try:
-            return loads(text)
-        except MalformedRequest:
-            raise self._refused(f"{self._here()} is a number too long or too large to be kept.", "value") from None
-
     # Closing
 
-    def _closed(self, frame: _Frame) -> tuple[Json, dict[str, Any] | None]:
-        made = self._object(frame)
+    def _closed(self, frame: Frame) -> tuple[Json, dict[str, Any] | None]:
+        made = frame.object()
         if frame.form == "primitive":
             if frame.value is None and not made:
                 raise self._refused(f"{self._here(frame)} has neither a value nor an extension. Give one or remove it.")
@@ -251,19 +210,6 @@ class _Reader:
         if not made:
             raise self._refused(f"{self._here(frame)} is empty. Fill it or remove it.")
         return made, None
-
-    def _object(self, frame: _Frame) -> dict[str, Any]:
-        """The JSON object of what was found in an element; arrays and their extensions have one length (2.6.2.3)."""
-        made: dict[str, Any] = {"resourceType": frame.place.type} if frame.form == "resource" else {}
-        made.update(frame.made)
-        known = slots(frame.place)
-        for name, entries in frame.kept.items():
-            values, extras = [value for value, _ in entries], [extra for _, extra in entries]
-            if any(value is not None for value in values):
-                made[name] = values if known[name].many else values[0]
-            if any(extra is not None for extra in extras):
-                made["_" + name] = extras if known[name].many else extras[0]
-        return made
 
     # The narrative
 
@@ -286,7 +232,7 @@ class _Reader:
 
     # Saying what is wrong
 
-    def _here(self, frame: _Frame | None = None) -> str:
+    def _here(self, frame: Frame | None = None) -> str:
         return "".join(one.step for one in self._stack) + (frame.step if frame else "")
 
     def _placed(self, code: str, text: str) -> Issue:

@@ -6,11 +6,10 @@ from dataclasses import replace
 from typing import Final
 
 from fhirplan.sandbox.persona import (
-    BACKGROUND,
     NO_CONDITIONS,
-    NO_HISTORY,
-    NO_SORT,
-    READ_ONLY_SUPPORT,
+    OF_EVERY_VENDOR,
+    READ,
+    UNKNOWN_IGNORED,
     US_CORE,
     Fact,
     Offer,
@@ -20,7 +19,6 @@ from fhirplan.sandbox.persona import (
 )
 
 _WHEN: Final = "August 2026"
-_READ: Final = interactions("read search")
 
 ATHENA: Final = Persona(
     name="athena",
@@ -37,14 +35,14 @@ ATHENA: Final = Persona(
             last_updated="date",
         ),
         "CarePlan": Offer(
-            _READ,
+            READ,
             ("patient", "subject", "category", "status"),
             last_updated="date",
             required=(("category",),),
             values={"category": ("assess-plan",)},
         ),
-        "Goal": Offer(_READ, ("patient", "subject", "lifecycle-status", "target-date"), last_updated="date"),
-        "CareTeam": Offer(_READ, ("patient", "subject", "status"), last_updated="date", refused=("category", "name")),
+        "Goal": Offer(READ, ("patient", "subject", "lifecycle-status", "target-date"), last_updated="date"),
+        "CareTeam": Offer(READ, ("patient", "subject", "status"), last_updated="date", refused=("category", "name")),
     },
     facts={
         "plans-goals-teams-read-only": Fact("CarePlan, Goal, CareTeam: read and search.", _WHEN),
@@ -60,14 +58,8 @@ ATHENA: Final = Persona(
         "team-refuses-category-and-name": Fact("A CareTeam search refuses category and name.", _WHEN),
         "practice-parameter": Fact("The parameter ah-practice is taken with every search.", _WHEN),
         "no-conditions": NO_CONDITIONS,
-        "unknown-parameter-ignored": Fact(
-            "What becomes of an unknown parameter is not stated; here it is ignored, as R4 lets a server do.",
-            "2026",
-            BACKGROUND,
-        ),
-        "no-sort": NO_SORT,
-        "no-history": NO_HISTORY,
-        "supporting-types": READ_ONLY_SUPPORT,
+        "unknown-parameter-ignored": UNKNOWN_IGNORED,
+        **OF_EVERY_VENDOR,
     },
 )
 
@@ -76,7 +68,7 @@ ATHENA_PRACTICE: Final = replace(
     name="athena-practice",
     software="athenahealth athenaPractice",
     title="The sandbox as athenaPractice or athenaFlow, with synthetic data",
-    types={type_: replace(offer, interactions=_READ) for type_, offer in ATHENA.types.items()},
+    types={type_: replace(offer, interactions=READ) for type_, offer in ATHENA.types.items()},
     facts={
         **{key: fact for key, fact in ATHENA.facts.items() if key != "other-writes"},
         "no-writes": Fact("Practice and Flow refuse create and update.", _WHEN),

@@ -9,9 +9,8 @@ from fhirplan.sandbox.persona import (
     BACKGROUND,
     FIELD_NOTES,
     NO_CONDITIONS,
-    NO_HISTORY,
-    NO_SORT,
-    READ_ONLY_SUPPORT,
+    OF_EVERY_VENDOR,
+    READ,
     US_CORE,
     Fact,
     Offer,
@@ -23,7 +22,6 @@ from fhirplan.sandbox.persona import (
 CAP: Final = 1000
 """How many results one search gives at most; that there is a cap is known, its size differs by site."""
 _ONE_PATIENT: Final = (("patient", "subject"),)
-_READ: Final = interactions("read search")
 _WRITABLE: Final = (
     "Communication",
     "Condition",
@@ -65,13 +63,13 @@ EPIC: Final = Persona(
             for type_, offer in supporting(_WRITABLE).items()
         },
         "CarePlan": Offer(
-            _READ, ("patient", "subject", "category", "status", "encounter"), required=(*_ONE_PATIENT, ("category",))
+            READ, ("patient", "subject", "category", "status", "encounter"), required=(*_ONE_PATIENT, ("category",))
         ),
         "Goal": Offer(
-            _READ, ("patient", "subject", "category", "lifecycle-status", "start-date"), required=_ONE_PATIENT, family=1
+            READ, ("patient", "subject", "category", "lifecycle-status", "start-date"), required=_ONE_PATIENT, family=1
         ),
         "CareTeam": Offer(
-            _READ,
+            READ,
             ("patient", "subject", "status"),
             required=_ONE_PATIENT,
             narrowed=(("status", "active"),),
@@ -126,9 +124,7 @@ EPIC: Final = Persona(
             "Whether If-Match is heeded was not verified; here it is not, the worse case.", "May 2026"
         ),
         "tokens": Fact("SMART v1 and v2 scopes; private_key_jwt with RS384.", "May 2026"),
-        "no-sort": NO_SORT,
-        "no-history": NO_HISTORY,
-        "supporting-types": READ_ONLY_SUPPORT,
+        **OF_EVERY_VENDOR,
     },
 )
 

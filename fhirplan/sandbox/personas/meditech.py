@@ -6,11 +6,10 @@ from dataclasses import replace
 from typing import Final
 
 from fhirplan.sandbox.persona import (
-    BACKGROUND,
     NO_CONDITIONS,
-    NO_HISTORY,
-    NO_SORT,
-    READ_ONLY_SUPPORT,
+    OF_EVERY_VENDOR,
+    READ,
+    UNKNOWN_IGNORED,
     US_CORE,
     Fact,
     Offer,
@@ -20,7 +19,6 @@ from fhirplan.sandbox.persona import (
 )
 
 _WHEN: Final = "August 2026"
-_READ: Final = interactions("read search")
 _CREATABLE: Final = ("Communication", "QuestionnaireResponse")
 
 MEDITECH: Final = Persona(
@@ -36,9 +34,9 @@ MEDITECH: Final = Persona(
             type_: replace(offer, interactions=interactions("read search create"))
             for type_, offer in supporting(_CREATABLE).items()
         },
-        "CarePlan": Offer(_READ, ("patient", "subject", "category", "status", "date")),
-        "Goal": Offer(_READ, ("patient", "lifecycle-status", "target-date"), required=(("patient",),)),
-        "CareTeam": Offer(_READ, ("patient", "subject", "status")),
+        "CarePlan": Offer(READ, ("patient", "subject", "category", "status", "date")),
+        "Goal": Offer(READ, ("patient", "lifecycle-status", "target-date"), required=(("patient",),)),
+        "CareTeam": Offer(READ, ("patient", "subject", "status")),
         "Task": Offer(interactions("read")),
     },
     facts={
@@ -49,13 +47,7 @@ MEDITECH: Final = Persona(
         "paging-parameter": Fact("The paging parameter is continue.", _WHEN),
         "goal-needs-patient": Fact("A Goal search needs patient.", _WHEN),
         "no-conditions": NO_CONDITIONS,
-        "unknown-parameter-ignored": Fact(
-            "What becomes of an unknown parameter is not stated; here it is ignored, as R4 lets a server do.",
-            "2026",
-            BACKGROUND,
-        ),
-        "no-sort": NO_SORT,
-        "no-history": NO_HISTORY,
-        "supporting-types": READ_ONLY_SUPPORT,
+        "unknown-parameter-ignored": UNKNOWN_IGNORED,
+        **OF_EVERY_VENDOR,
     },
 )

@@ -8,9 +8,8 @@ from typing import Final
 from fhirplan.sandbox.persona import (
     BACKGROUND,
     NO_CONDITIONS,
-    NO_HISTORY,
-    NO_SORT,
-    READ_ONLY_SUPPORT,
+    OF_EVERY_VENDOR,
+    READ,
     US_CORE,
     Fact,
     Offer,
@@ -20,7 +19,6 @@ from fhirplan.sandbox.persona import (
 )
 
 _WHEN: Final = "August 2026"
-_READ: Final = interactions("read search")
 _PATIENT: Final = (("patient", "subject"),)
 _WRITES: Final = {
     "DocumentReference": "read search create update",
@@ -56,16 +54,16 @@ ORACLE: Final = Persona(
             patched=("/status",),
         ),
         "CarePlan": Offer(
-            _READ,
+            READ,
             ("patient", "subject", "category", "status", "date"),
             required=(*_PATIENT, ("category",)),
             values={"category": ("assess-plan",)},
             paired=("date",),
             hidden=("activity",),
         ),
-        "Goal": Offer(_READ, ("patient", "subject", "category", "target-date"), required=_PATIENT),
+        "Goal": Offer(READ, ("patient", "subject", "category", "target-date"), required=_PATIENT),
         "CareTeam": Offer(
-            _READ, ("patient", "subject", "category", "status"), required=_PATIENT, also_reads=("Encounter",)
+            READ, ("patient", "subject", "category", "status"), required=_PATIENT, also_reads=("Encounter",)
         ),
     },
     facts={
@@ -102,8 +100,6 @@ ORACLE: Final = Persona(
         "tenant-in-path": Fact("SMART, with the tenant in the path.", _WHEN),
         "no-conditions": NO_CONDITIONS,
         "unknown-parameter-refused": Fact("A parameter that it does not know is an error.", "2026", BACKGROUND),
-        "no-sort": NO_SORT,
-        "no-history": NO_HISTORY,
-        "supporting-types": READ_ONLY_SUPPORT,
+        **OF_EVERY_VENDOR,
     },
 )

@@ -53,6 +53,7 @@ from fhirplan.store.tables.sync import (
     offer,
     outbox,
     receipt,
+    refusal,
 )
 
 __all__ = [
@@ -87,6 +88,7 @@ __all__ = [
     "outbox",
     "patient_mark",
     "receipt",
+    "refusal",
     "resource",
     "search_param",
     "seen_assertion",

@@ -4,23 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import (
-    BigInteger,
-    Column,
-    Index,
-    LargeBinary,
-    PrimaryKeyConstraint,
-    Table,
-)
+from sqlalchemy import BigInteger, Column, Index, LargeBinary, PrimaryKeyConstraint, Table
 
-from fhirplan.store.tables.columns import (
-    KEY,
-    TEXT,
-    TIME,
-    metadata,
-    needed,
-    one_of,
-)
+from fhirplan.store.tables.columns import KEY, TEXT, TIME, metadata, needed, one_of
 
 audit: Final = Table(
     "audit",

@@ -4,14 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from sqlalchemy import (
-    BigInteger,
-    CheckConstraint,
-    Column,
-    Integer,
-    MetaData,
-    Text,
-)
+from sqlalchemy import BigInteger, CheckConstraint, Column, Integer, MetaData, Text
 from sqlalchemy.dialects import postgresql
 
 metadata: Final = MetaData(

@@ -4,23 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import (
-    BigInteger,
-    Column,
-    Index,
-    Integer,
-    PrimaryKeyConstraint,
-    SmallInteger,
-    Table,
-)
+from sqlalchemy import BigInteger, Column, Index, Integer, PrimaryKeyConstraint, SmallInteger, Table
 
-from fhirplan.store.tables.columns import (
-    KEY,
-    TIME,
-    metadata,
-    needed,
-    one_of,
-)
+from fhirplan.store.tables.columns import KEY, TIME, metadata, needed, one_of
 
 # What a viewer of the chart began to write and has not saved; only the same viewer's page gets it back.
 draft: Final = Table(

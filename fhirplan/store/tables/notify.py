@@ -4,24 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import (
-    BigInteger,
-    Column,
-    Index,
-    Integer,
-    LargeBinary,
-    PrimaryKeyConstraint,
-    Table,
-)
+from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, PrimaryKeyConstraint, Table
 
-from fhirplan.store.tables.columns import (
-    KEY,
-    TEXT,
-    TIME,
-    metadata,
-    needed,
-    one_of,
-)
+from fhirplan.store.tables.columns import KEY, TEXT, TIME, metadata, needed, one_of
 
 # Who is told of changes: what a Subscription asks for, read once, and how far its telling has come.
 subscriber: Final = Table(

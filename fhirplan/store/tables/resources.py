@@ -23,14 +23,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from fhirplan.store.tables.columns import (
-    KEY,
-    TEXT,
-    TIME,
-    metadata,
-    needed,
-    one_of,
-)
+from fhirplan.store.tables.columns import KEY, TEXT, TIME, metadata, needed, one_of
 
 resource: Final = Table(
     "resource",

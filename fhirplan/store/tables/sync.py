@@ -16,14 +16,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from fhirplan.store.tables.columns import (
-    KEY,
-    TEXT,
-    TIME,
-    metadata,
-    needed,
-    one_of,
-)
+from fhirplan.store.tables.columns import KEY, TEXT, TIME, metadata, needed, one_of
 
 outbox: Final = Table(
     "outbox",
@@ -155,6 +148,20 @@ notice: Final = Table(
     needed("ehr_id"),
     needed("at", TIME),
     PrimaryKeyConstraint("connection", "type", "ehr_id"),
+)
+
+# What the EHR refused to tell of a resource, or of one type of a patient's.
+refusal: Final = Table(
+    "refusal",
+    metadata,
+    needed("connection"),
+    needed("type"),
+    needed("about"),
+    needed("ehr_id"),
+    needed("asked", TIME),
+    needed("said"),
+    one_of("about", "resource", "patient"),
+    PrimaryKeyConstraint("connection", "type", "about", "ehr_id"),
 )
 
 # The number of the last event of each subscription at the EHR, by which a lost notice shows.

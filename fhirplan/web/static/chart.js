@@ -36,7 +36,7 @@
     if (going === "g") {
       going = "";
       var to = { o: 0, t: 1, g: 2, n: 3, m: 4, l: 5, h: 6, s: 8 }[event.key];
-      var tabs = document.querySelectorAll(".tabs a");
+      var tabs = document.querySelectorAll(".tabs a:not(.here)");
       if (to !== undefined && tabs[to]) { event.preventDefault(); tabs[to].click(); }
       return;
     }
@@ -93,10 +93,19 @@
   document.addEventListener("htmx:afterRequest", function (event) {
     if (event.detail.xhr.status > 199 && event.detail.xhr.status < 400 && event.detail.elt.matches("form")) { dirty = false; say(""); }
   });
+  // What is told by itself stands above what somebody works at, which stays where it is on the screen.
+  var high = 0;
+  document.addEventListener("htmx:beforeSwap", function (event) {
+    if (event.detail.target.id === "pulse") high = event.detail.target.offsetHeight;
+  });
+  document.addEventListener("htmx:afterSwap", function (event) {
+    if (event.detail.target.id === "pulse") window.scrollBy(0, event.detail.target.offsetHeight - high);
+  });
   document.addEventListener("htmx:afterSettle", function (event) {
     var first = document.querySelector("[autofocus]");
     var asked = event.detail.requestConfig;
-    if (!first && asked && asked.elt.closest(".beside")) {
+    // Somebody quick may be typing in what has just appeared: the focus is theirs.
+    if (!first && asked && asked.elt.closest(".beside") && !document.activeElement.closest("#panel")) {
       first = document.querySelector("#panel h2");
       first.tabIndex = -1;
     }

@@ -1,0 +1,1 @@
+"""Carries out the entries of transactions and batches."""

@@ -1,0 +1,1 @@
+"""The operations that are served, one file each, and their declarations."""

@@ -1,0 +1,1 @@
+"""Serves Provenance: what is stored, and what is made of writes."""
