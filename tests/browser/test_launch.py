@@ -101,6 +101,15 @@ def framed(page, place):
     return inner, next(item for item in page.frames if item.url.startswith(place.ours))
 
 
+def seen(page, frame):
+    """Brings the tab to the front and waits until the frame in it is drawn, as a person who clicks in it does.
+
+    Chromium gives a frame of another process no mouse while it stands in a tab behind or is not yet drawn.
+    """
+    page.bring_to_front()
+    frame.evaluate("() => new Promise(drawn => requestAnimationFrame(() => requestAnimationFrame(drawn)))")
+
+
 def test_opened_in_a_frame_of_the_ehrs_page_it_shows_the_right_patient(window, place):
     page = window.new_page()
     page.goto(place.chart("pat-hf"))
@@ -218,7 +227,8 @@ def small_app(place, another_app):
 def test_another_app_is_opened_from_the_chart_and_reads_its_patient(window, place, small_app):
     page = window.new_page()
     page.goto(place.chart("pat-hf"))
-    inner, _ = framed(page, place)
+    inner, frame = framed(page, place)
+    seen(page, frame)
     inner.locator("details.more summary").click()
     inner.get_by_role("link", name="Open with…").click()
     inner.get_by_role("button", name="Open Small app").click()
@@ -244,6 +254,7 @@ def test_whoever_leaves_while_typing_finds_the_words_again_and_the_other_chart_s
     two.goto(place.chart(TWO))
     _, second = framed(two, place)
     first.goto(f"{first.url}/contacts/new")
+    seen(one, first)
     inner.get_by_label("What was said?").fill("Half a sentence")
     inner.get_by_role("button", name="Leave this chart").click()
     inner.get_by_role("heading", name="You have left").wait_for()
@@ -260,6 +271,7 @@ def test_a_session_that_ends_while_typing_keeps_the_words_for_the_next(window, p
     page.goto(place.chart("pat-hf"))
     inner, frame = framed(page, place)
     frame.goto(f"{frame.url}/contacts/new")
+    seen(page, frame)
     place.ahead(11 * 3600)
     inner.get_by_label("What was said?").fill("Typed after the end")
     inner.get_by_role("button", name="Save call").click()

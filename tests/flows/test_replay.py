@@ -131,10 +131,17 @@ def test_a_fault_is_played_again(fault: str, clinic: Any, door: Any, behind_door
     same(tape)
 
 
-def test_a_faulty_day_is_played_again(clinic: Any, ours: Any, make: Any, tape: Path) -> None:
-    """Everything at once: pages, faults of many kinds, lanes side by side, creations and edits."""
+@pytest.mark.parametrize(("lanes", "failures_before_pause"), [(1, 5), (4, 10_000)])
+def test_a_faulty_day_is_played_again(
+    clinic: Any, ours: Any, make: Any, tape: Path, lanes: int, failures_before_pause: int
+) -> None:
+    """Everything at once: pages, faults of many kinds, creations and edits, a pause, and lanes side by side.
+
+    Not a pause with lanes side by side: which lane's failure is the one too many is decided by the threads.
+    """
     import requests
 
+    ours = type(ours)(dataclasses.replace(ours.sides, lanes=lanes, failures_before_pause=failures_before_pause))
     for number in range(8):
         clinic.put(make.patient(f"p{number}"))
         clinic.put(make.goal(f"g{number}", subject={"reference": f"Patient/p{number}"}))
