@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from fhirplan.chart import people
+from fhirplan.chart.answers import Answers, in_words
 from fhirplan.chart.edits import now_of, reference
-from fhirplan.chart.questions import Answers, Section, asked, in_words, items
+from fhirplan.chart.enabling import asked
+from fhirplan.chart.questions import Section
+from fhirplan.chart.responses import items
 from fhirplan.chart.world import World
 from fhirplan.coordination.assessment import is_assessment
 from fhirplan.coordination.elements import child, codes, objects, target

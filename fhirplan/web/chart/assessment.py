@@ -8,7 +8,8 @@ from typing import Any, Final
 from flask import Flask, Response, redirect, request
 from flask.typing import ResponseReturnValue
 
-from fhirplan.chart import assessments, questions
+from fhirplan.chart import answer_checks, assessments, enabling, questions, responses
+from fhirplan.chart.answers import given, in_words
 from fhirplan.chart.edits import Write
 from fhirplan.chart.questions import Section
 from fhirplan.chart.words import LANGUAGES
@@ -126,7 +127,7 @@ def sheet(shown: Opened) -> Sheet:
     if begun is None:
         return Sheet(questionnaire, sections, {}, shown.frame.services.new_id())
     version = str((begun.get("meta") or {}).get("versionId") or "")
-    return Sheet(questionnaire, sections, questions.fields(questionnaire, begun), str(begun["id"]), version)
+    return Sheet(questionnaire, sections, responses.fields(questionnaire, begun), str(begun["id"]), version)
 
 
 def _place(shown: Opened) -> Place:
@@ -171,13 +172,15 @@ def answered(shown: Opened) -> ResponseReturnValue:
     filled = keep(shown, typed(begun))
     link, act = filled.section(request.form.get("section", "")).link, request.form.get("act", "next")
     here = {item.link for item in filled.section(link).questions}
-    bad = [item for item in questions.problems(filled.sections, filled.answers, finished=False) if item.field in here]
+    bad = [
+        item for item in answer_checks.problems(filled.sections, filled.answers, finished=False) if item.field in here
+    ]
     if bad:
         return section_page(shown, filled, link, _filled(shown, bad), 422)
     if act == "later":
         return _stored(shown, filled, link, "in-progress", shown.url("assessments", said="assessment_kept"))
     if act == "finish":
-        lacking = questions.problems(filled.sections, filled.answers, finished=True)
+        lacking = answer_checks.problems(filled.sections, filled.answers, finished=True)
         if lacking:
             first = _section_of(filled, lacking[0].field)
             return section_page(shown, filled, first, _filled(shown, lacking), 422)
@@ -185,7 +188,7 @@ def answered(shown: Opened) -> ResponseReturnValue:
         return _stored(shown, filled, link, "completed", done)
     if act.startswith("to-"):
         return redirect(_form_url(shown, act.removeprefix("to-")), 303)
-    more = here & questions.asked(filled.sections, filled.answers) - set(request.form.get("shown", "").split())
+    more = here & enabling.asked(filled.sections, filled.answers) - set(request.form.get("shown", "").split())
     if more:
         return redirect(_form_url(shown, link, said="assessment_more") + f"#q-{_first(filled, more)}", 303)
     order = [item.link for item in filled.sections]
@@ -239,8 +242,8 @@ def _overtaken(shown: Opened, filled: Sheet, link: str) -> Response:
         return section_page(
             shown, filled, link, Filled(_FORM, problems=(Problem("", shown.frame.words("val.gone")),)), 422
         )
-    theirs = questions.fields(filled.questionnaire, now.resource())
-    base = questions.fields(filled.questionnaire, before.resource()) if before and not before.deleted else {}
+    theirs = responses.fields(filled.questionnaire, now.resource())
+    base = responses.fields(filled.questionnaire, before.resource()) if before and not before.deleted else {}
     mine = {name: text for name, text in filled.answers.items() if base.get(name, "") != text}
     merged = keep(shown, replace(filled, answers={**theirs, **mine}, etag=str(now.version)))
     changed = assessments.answered(filled.sections, base, theirs, shown.world)
@@ -277,9 +280,9 @@ def section_page(shown: Opened, filled: Sheet, link: str, failed: Filled, status
     """One section of the assessment as a form, with what was said the last time beside each question."""
     section = filled.section(link)
     last = assessments.earlier(shown.world)
-    before = questions.fields(filled.questionnaire, last) if last else {}
+    before = responses.fields(filled.questionnaire, last) if last else {}
     yes_no = (shown.frame.words("yes"), shown.frame.words("no"))
-    wanted = questions.asked(filled.sections, filled.answers)
+    wanted = enabling.asked(filled.sections, filled.answers)
     order = [item.link for item in filled.sections]
     return shown.show(
         "chart/assessment.html",
@@ -290,13 +293,13 @@ def section_page(shown: Opened, filled: Sheet, link: str, failed: Filled, status
         asked=[item for item in section.questions if item.link in wanted],
         counts=assessments.counts(filled.sections, filled.answers),
         is_last=section.link == order[-1],
-        before={item.link: questions.in_words(item, before, yes_no) for item in section.questions},
+        before={item.link: in_words(item, before, yes_no) for item in section.questions},
         when=shown.world.day(str(last.get("authored") or "")[:10]) if last else "",
         failed=failed,
         place={one.link: item for item in filled.sections for one in item.questions},
         language=_language(shown),
         languages=LANGUAGES,
-        given=lambda question: questions.given(question, filled.answers),
+        given=lambda question: given(question, filled.answers),
         kinds=questions.KINDS,
     )
 
@@ -314,8 +317,8 @@ def result_page(shown: Opened, id_: str, problem: str, status: int) -> Response:
     questionnaire = _questionnaire(shown)
     sections = questions.sections(questionnaire, shown.frame.words.language)
     last = assessments.earlier(shown.world, response)
-    now = questions.fields(questionnaire, response)
-    before = questions.fields(questionnaire, last) if last else None
+    now = responses.fields(questionnaire, response)
+    before = responses.fields(questionnaire, last) if last else None
     offered: list[assessments.Offer] = []
     if response.get("status") in assessments.DONE and not shown.then:
         reply = _extract(shown, id_, store=False)
