@@ -13,7 +13,7 @@ from fhirplan.chart.enabling import asked
 from fhirplan.chart.questions import Section
 from fhirplan.chart.responses import items
 from fhirplan.chart.world import World
-from fhirplan.coordination.assessment import is_assessment
+from fhirplan.coordination.assessment.answers import is_assessment
 from fhirplan.coordination.elements import child, codes, objects, target
 from fhirplan.coordination.vocabulary import ACUITY, ACUITY_CODES, NEED_TYPE, RISK_PROBABILITY
 from fhirplan.fhir.codec import Resource

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fhirplan.coordination.assessment import answers, extract, is_assessment
+from fhirplan.coordination.assessment.answers import answers, is_assessment
+from fhirplan.coordination.assessment.extract import extract
 from fhirplan.coordination.world import MemoryWorld
 from fhirplan.fhir.codec import loads
 from fhirplan.validation import Validator
@@ -243,7 +244,7 @@ def test_a_need_that_stands_already_is_not_made_again():
 
 
 def test_every_question_of_the_table_is_a_question_of_the_questionnaire():
-    from fhirplan.coordination.asking import ASKED, FINDINGS, WORK
+    from fhirplan.coordination.assessment.asking import ASKED, FINDINGS, WORK
 
     for link in {asked.link for asked in ASKED} | set(FINDINGS) | set(WORK):
         assert link in QUESTIONS

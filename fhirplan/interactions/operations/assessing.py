@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from fhirplan.access.decide import decide
-from fhirplan.coordination.assessment import QUESTIONNAIRE, Extract, is_assessment
-from fhirplan.coordination.assessment import extract as extracted
+from fhirplan.coordination.assessment.answers import QUESTIONNAIRE, is_assessment
+from fhirplan.coordination.assessment.extract import Extract
+from fhirplan.coordination.assessment.extract import extract as extracted
 from fhirplan.coordination.case import is_case_management
 from fhirplan.coordination.elements import local, target, word
 from fhirplan.coordination.world import World

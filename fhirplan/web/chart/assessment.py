@@ -13,7 +13,7 @@ from fhirplan.chart.answers import given, in_words
 from fhirplan.chart.edits import Write
 from fhirplan.chart.questions import Section
 from fhirplan.chart.words import LANGUAGES
-from fhirplan.coordination.assessment import QUESTIONNAIRE, is_assessment
+from fhirplan.coordination.assessment.answers import QUESTIONNAIRE, is_assessment
 from fhirplan.coordination.elements import objects
 from fhirplan.fhir import codec
 from fhirplan.fhir.codec import Resource
