@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from fhirplan.ehr.sign_in import ask_for_token
@@ -102,6 +102,7 @@ def _session(
         during.partition("/")[2],
         now,
         now + int(authority.settings.session_hours * 3_600_000),
+        now,
         renew_at(told, now),
         {
             "iss": body["iss"],
@@ -130,11 +131,12 @@ def context(told: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def open_session(authority: Authority, come: Arrived) -> Session:
-    """Keeps the session of somebody who came to open the chart."""
+def open_session(authority: Authority, come: Arrived, address: str) -> Session:
+    """Keeps the session of somebody who came from this network address to open the chart."""
+    made = replace(come.session, body={**come.session.body, "address": address})
     with authority.database.write() as tx:
-        sessions.begin(tx, authority.sealer, come.session, come.secret, authority.clock())
-    return come.session
+        sessions.begin(tx, authority.sealer, made, come.secret, authority.clock())
+    return made
 
 
 def renew_at(told: Mapping[str, Any], now: int) -> int:

@@ -142,6 +142,12 @@ class Settings:
     session_hours: float = setting(
         10.0, "hours that a person stays signed in, on our pages and in apps with online_access", minimum=0.05
     )
+    session_idle_minutes: float = setting(
+        30.0,
+        "minutes without use after which a person's session on our pages ends; typing is use, and what was typed is "
+        "kept as a draft; 0: never",
+        minimum=0.0,
+    )
     rate_limit: int = setting(
         60_000,
         "requests that one client, with all its tokens, or one address without a token that is known, may make of each "

@@ -15,6 +15,7 @@ from fhirplan.web.auth import add_auth
 from fhirplan.web.cds import add_cds
 from fhirplan.web.chart.apps import add_other_apps
 from fhirplan.web.chart.chart import add_chart
+from fhirplan.web.chart.signed_in import add_signed_in
 from fhirplan.web.cors import add_cors
 from fhirplan.web.direct import FAILED, Direct
 from fhirplan.web.fhir_api import FhirApi, add_fhir_api
@@ -107,6 +108,7 @@ def _add_routes(app: Flask, services: Services, api: FhirApi, within: Limit | No
     add_metrics(app, services, traffic)
     add_chart(app, services)
     add_other_apps(app, services, authority)
+    add_signed_in(app, services, authority)
 
 
 class _App(Flask):

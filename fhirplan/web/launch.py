@@ -162,7 +162,7 @@ def led(url: str) -> Response:
 
 
 def _chart(authority: Authority, come: Arrived) -> Response:
-    session = open_session(authority, come)
+    session = open_session(authority, come, request.remote_addr or "")
     connection = authority.settings.connection(session.connection)
     g.frame_ancestors = ancestors(connection) if connection is not None else ()
     _log.info("chart opened", sid=session.sid, connection=session.connection)

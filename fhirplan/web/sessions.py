@@ -15,6 +15,7 @@ from flask import Flask, Request, Response, current_app, g
 from fhirplan.launch.authority import Authority
 from fhirplan.launch.begin import issuers
 from fhirplan.launch.renewal import found_patient, renewed
+from fhirplan.launch.signed_in import in_use
 from fhirplan.settings import Connection, Settings
 from fhirplan.store.access import sessions
 from fhirplan.store.access.sessions import Session
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 SID: Final = "fhirplan.sid"
 AUTHORITY: Final = "fhirplan.authority"
 COOKIE: Final = "__Host-fhirplan-"
+_BY_ITSELF: Final = frozenset({"chart.pulse"})
+"""What a page that lies open asks for without its person, which keeps no session from ending as idle."""
 _PREFIX: Final = "/chart/s/"
 _PATH: Final = re.compile(r"/chart/s/([0-9a-f]{16})(/.*)?")
 _ORIGIN: Final = re.compile(r"https?://[A-Za-z0-9.\-\[\]:]+")
@@ -70,7 +73,8 @@ def session_of(request: Request) -> Session | None:
         found = sessions.get(tx, authority.sealer, sid, secret, authority.clock()) if secret else None
     if found is None:
         return None
-    found = renewed(authority, found)
+    found = in_use(authority, found, acts=request.endpoint not in _BY_ITSELF)
+    found = renewed(authority, found) if found is not None else None
     if found is None:
         return None
     g.session = found_patient(authority, found)

@@ -59,7 +59,8 @@ def chart(server, answer, client=None):
 
 @pytest.fixture
 def server(clinic):
-    made = clinic()
+    # How idle sessions end is seen in test_signed_in.py.
+    made = clinic(session_idle_minutes="0")
     made.client = made.app.test_client()
     return made
 

@@ -16,6 +16,8 @@ from fhirplan.store.statements import insertion
 
 AFTERWARDS: Final = 12 * 3_600_000
 """How long after its end, in ms, a session is known to those who were typing when it ended."""
+_NOTED: Final = 60_000
+"""How far, in ms, what is kept of a session's last use may be behind, so that not each request writes."""
 _s: Final = tables.launch_session.c
 _INSERT: Final = insertion(tables.launch_session)
 _GET: Final = statement(select(*_s).where(_s.sid == bindparam("sid_")))
@@ -36,6 +38,18 @@ _END: Final = statement(
     .where(_s.sid == bindparam("sid_"), _s.expires > bindparam("now"))
     .values(expires=bindparam("now"), body=b"")
 )
+_USE: Final = statement(
+    update(tables.launch_session)
+    .where(_s.sid == bindparam("sid_"), _s.used < bindparam("now"))
+    .values(used=bindparam("now"))
+)
+_OF_PERSON: Final = statement(
+    select(*_s)
+    .where(
+        _s.connection == bindparam("connection_"), _s.subject == bindparam("subject_"), _s.expires > bindparam("now")
+    )
+    .order_by(_s.used.desc(), _s.sid)
+)
 _STRIP: Final = statement(
     update(tables.launch_session).where(_s.expires <= bindparam("now"), _s.body != b"").values(body=b"")
 )
@@ -50,8 +64,8 @@ class Session:
     """One opening of our pages. ``sid`` is no secret: it stands in addresses and in the cookie's name.
 
     ``subject`` is who the EHR says the person is, ``fhir_user`` that person as a reference; ``patient`` and
-    ``encounter`` are our ids. ``body`` holds the EHR's tokens and the rest of the context. Times are ms; ``renew_at``
-    is when the EHR's token is to be renewed, 0 for never.
+    ``encounter`` are our ids. ``body`` holds the EHR's tokens and the rest of the context. Times are ms; ``used``
+    is when the person last asked for something; ``renew_at`` is when the EHR's token is to be renewed, 0 for never.
     """
 
     sid: str
@@ -62,6 +76,7 @@ class Session:
     encounter: str
     created: int
     expires: int
+    used: int
     renew_at: int = 0
     body: dict[str, Any] = field(default_factory=dict, repr=False)
 
@@ -83,6 +98,7 @@ def begin(tx: Transaction, sealer: Sealer, session: Session, secret: str, now: i
         renew_at=session.renew_at,
         created=session.created,
         expires=session.expires,
+        used=session.used,
     )
 
 
@@ -95,6 +111,22 @@ def get(tx: Transaction, sealer: Sealer, sid: str, secret: str, now: int) -> Ses
     if not same(secret, known["digest"]) or known["expires"] <= now:
         return None
     return _session(sealer, row)
+
+
+def of_person(tx: Transaction, sealer: Sealer, connection: str, subject: str, now: int) -> tuple[Session, ...]:
+    """The sessions of a person of a connection that have not ended, the one that was used last first."""
+    rows = tx.all(_OF_PERSON, connection_=connection, subject_=subject, now=now)
+    return tuple(item for row in rows if (item := _session(sealer, row)) is not None)
+
+
+def is_noted(session: Session, now: int) -> bool:
+    """Whether what is kept of a session's last use is near enough to now."""
+    return now - session.used < _NOTED
+
+
+def use(tx: Transaction, sid: str, now: int) -> None:
+    """Notes that the person of a session used it."""
+    tx.run(_USE, sid_=sid, now=now)
 
 
 def change(tx: Transaction, sealer: Sealer, session: Session) -> None:
@@ -119,7 +151,7 @@ def ended(tx: Transaction, sid: str, secret: str, now: int) -> Session | None:
     known = dict(zip(_s.keys(), row, strict=True))
     if not same(secret, known["digest"]) or not now - AFTERWARDS < known["expires"] <= now:
         return None
-    kept = ("sid", "connection", "subject", "fhir_user", "patient", "encounter", "created", "expires")
+    kept = ("sid", "connection", "subject", "fhir_user", "patient", "encounter", "created", "expires", "used")
     return Session(*(known[name] for name in kept))
 
 
@@ -157,6 +189,7 @@ def _session(sealer: Sealer, row: Row) -> Session | None:
         known["encounter"],
         known["created"],
         known["expires"],
+        known["used"],
         known["renew_at"],
         json.loads(opened),
     )

@@ -127,5 +127,8 @@ launch_session: Final = Table(
     needed("renew_at", TIME),
     needed("created", TIME),
     needed("expires", TIME),
+    # When its person last asked for something, to the minute.
+    needed("used", TIME, server_default="0"),
     Index("ix_launch_session_expires", "expires"),
+    Index("ix_launch_session_subject", "connection", "subject"),
 )
