@@ -298,12 +298,11 @@ def test_on_a_wide_screen_a_task_stands_beside_its_list_and_the_keys_go_between_
     page.keyboard.press("Enter")
     page.wait_for_url("**/tasks/task-call48")
     # What is typed and not kept yet is not left without a question.
-    asked = []
-    page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.dismiss()))
     page.locator("#edit-note").press_sequentially("Half")
-    beside.locator("a:not([aria-current])").first.click()
-    page.wait_for_timeout(300)
-    assert asked == ["beforeunload"]
+    page.on("dialog", lambda dialog: dialog.dismiss())
+    with page.expect_event("dialog") as asked:
+        beside.locator("a:not([aria-current])").first.click()
+    assert asked.value.type == "beforeunload"
     assert page.locator("#edit-note").input_value() == "Half"
     page.set_viewport_size({"width": 900, "height": 650})
     assert not beside.is_visible()
