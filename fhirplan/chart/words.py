@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 _FOLDER: Final = Path(__file__).with_name("languages")
 _OURS: Final = "http://fhirplan.dev/fhir/CodeSystem/"
 _DAYS_IN_WORDS: Final = 13
+_DAYS_AGO: Final = 99
 LANGUAGES: Final = ("en", "es")
 
 
@@ -66,6 +67,13 @@ class Words:
         """A day with its weekday and year, as on paper."""
         return f"{self._days[moment.weekday()]} {moment.day} {self._months[moment.month - 1]} {moment.year}"
 
+    def ago(self, moment: date, today: date) -> str:
+        """A day behind us as how long ago it was; one further back, or ahead, as itself."""
+        days = (today - moment).days
+        if days in (0, 1):
+            return self("time.today") if days == 0 else self("time.yesterday")
+        return self("time.days_ago", n=days) if 0 < days <= _DAYS_AGO else self.day(moment, today)
+
     def day(self, moment: date, today: date) -> str:
         """A day as people write it, ``Tue 10 Mar``, with the year when it is not this one."""
         return f"{self._days[moment.weekday()]} {self.date(moment, today)}"
@@ -101,6 +109,17 @@ class Words:
             self("time.today") if days == 0 else self("time.tomorrow") if days == 1 else self("time.in_days", n=days)
         )
         return self("time.due", date=text, relative=relative)
+
+    def due_day(self, when: datetime, now: datetime, zone: ZoneInfo) -> str:
+        """The same in the few words that a row has room for: ``since Sun 8 Mar``, ``today, 3:00 pm``."""
+        today, local = now.astimezone(zone).date(), when.astimezone(zone)
+        day = self.day(local.date(), today)
+        if when < now and local.date() != today:
+            return self("time.since", date=day)
+        if local.date() == today:
+            text = self.moment(when, now, zone).removeprefix(day)
+            return self("time.since", date=self("time.today") + text) if when < now else self("time.today") + text
+        return self("time.tomorrow") if local.date() - today == timedelta(days=1) else day
 
 
 @cache

@@ -123,3 +123,24 @@ def test_each_state_of_a_task_and_goal_has_its_word():
     assert {key for key in chips.ACHIEVEMENT if not words("en").has(f"gs.{key}")} == set()
     assert {key for key in chips.SYNC if not words("en").has(f"sync.{key}")} == set()
     assert {key for key in chips.PRIORITY if not words("en").has(f"prio.{key}")} == set()
+
+
+def test_a_row_says_in_few_words_when_something_is_due_and_how_long_ago_it_was():
+    from datetime import date, datetime
+    from zoneinfo import ZoneInfo
+
+    zone, said = ZoneInfo("America/Chicago"), words("en")
+    now = datetime(2026, 3, 9, 8, 0, tzinfo=zone)
+    told = [
+        said.due_day(datetime(2026, 3, day, hour, 0, tzinfo=zone), now, zone)
+        for day, hour in ((8, 15), (9, 7), (9, 17), (10, 9), (13, 9))
+    ]
+    assert told == ["since Sun 8 Mar", "since today, 7:00 am", "today, 5:00 pm", "tomorrow", "Fri 13 Mar"]
+    days = [date(2026, 3, 9), date(2026, 3, 8), date(2026, 3, 6), date(2025, 11, 1), date(2026, 3, 11)]
+    assert [said.ago(day, now.date()) for day in days] == [
+        "today",
+        "yesterday",
+        "3 d ago",
+        "Sat 1 Nov 2025",
+        "Wed 11 Mar",
+    ]

@@ -150,6 +150,7 @@ def ask(database):
 def test_what_is_due_first_comes_first_and_what_is_never_due_last(ask):
     assert ask() == ["p4", "p2", "p1", "p3", "p5"]
     assert ask(count=2, start=1) == ["p2", "p1"]
+    assert ask(order="need") == ["p2", "p3", "p4", "p1", "p5"]
     assert ask(order="name") == ["p1", "p2", "p3", "p5", "p4"]
 
 

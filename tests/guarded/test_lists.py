@@ -168,7 +168,7 @@ def viewer(services):
 def said_by(lists, now):
     """All that the pages show of these lists."""
     states = ("open", "overdue", "due-soon", "blocked", "unassigned", "planned")
-    orders = ("due", "name", "contact")
+    orders = ("need", "due", "name", "contact")
     return {
         "pages": [[astuple(row) for row in lists.page(item, now, count=3, start=start, order=order)]
                   for item in FILTERS for order in orders for start in (0, 1, 3)],

@@ -9,7 +9,10 @@ State = Literal["open", "overdue", "due-soon", "blocked", "unassigned", "planned
 """What a task may be; the same words as in the coordination List."""
 Only = Literal[State, "unacknowledged", "contact-due", "off-track", "critical", "attention", "on-track"]
 """What a plan may be asked to have: a task in a state, changes to acknowledge, or how it stands overall."""
-Order = Literal["due", "name", "contact"]
+Order = Literal["need", "due", "name", "contact"]
+"""What comes first: the plan that stands worst, then what is due; what is due; a name; or a contact that is due."""
+WORST_FIRST: Final = ("critical", "attention", "on-track")
+"""How a plan may stand overall."""
 SOON: Final = 48 * 3_600_000
 """How far ahead a due time is soon, in milliseconds."""
 MOST_OWNERS: Final = 16

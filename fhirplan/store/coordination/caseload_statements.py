@@ -10,7 +10,16 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Function, Select, Subquery, and_, bindparam, case, func, or_, select
 
 from fhirplan.search.values import folded
-from fhirplan.store.coordination.caseload_rows import MOST_OWNERS, SOON, CaseRow, Only, Order, State, Wanted
+from fhirplan.store.coordination.caseload_rows import (
+    MOST_OWNERS,
+    SOON,
+    WORST_FIRST,
+    CaseRow,
+    Only,
+    Order,
+    State,
+    Wanted,
+)
 from fhirplan.store.engine import Statement, statement
 from fhirplan.store.tables import caseload, caseload_work
 
@@ -153,6 +162,8 @@ def _joined(work: Subquery, *columns: ColumnElement[Any]) -> Select[*tuple[Any, 
     return select(*columns).select_from(caseload.outerjoin(work, work.c.plan == caseload.c.plan))
 
 
+# How a plan stands overall, the worst first.
+_RANKS: Final[dict[Any, int]] = {name: rank for rank, name in enumerate(WORST_FIRST)}
 _PLAN: Final = tuple(item.name for item in fields(CaseRow))[:12]
 COUNTED: Final = ("open", "overdue", "due_soon", "blocked", "unassigned", "planned")
 WIDTH: Final = len(fields(CaseRow))
@@ -201,6 +212,7 @@ def counted_pages(shape: Shape, order: Order) -> Statement:
 
 def _ordered(made: Select[*tuple[Any, ...]], shape: Shape, work: Subquery, order: Order) -> Statement:
     by: dict[Order, tuple[ColumnElement[Any], ...]] = {
+        "need": (case(_RANKS, value=_overall(work)), work.c.due.is_(None), work.c.due),
         "due": (work.c.due.is_(None), work.c.due),
         "name": (caseload.c.name == "", caseload.c.sought),
         "contact": (caseload.c.contact_due.is_(None), caseload.c.contact_due),

@@ -18,7 +18,7 @@ from fhirplan.coordination.caseload import PlanRow, WorkRow
 from fhirplan.search.values import folded
 from fhirplan.store import tables
 from fhirplan.store.coordination import caseload, projection
-from fhirplan.store.coordination.caseload_rows import CaseRow, Counts, Order, State, TaskRow, Wanted
+from fhirplan.store.coordination.caseload_rows import WORST_FIRST, CaseRow, Counts, Order, State, TaskRow, Wanted
 from fhirplan.store.engine import Transaction
 
 if TYPE_CHECKING:
@@ -123,6 +123,7 @@ def _of_task(row: TaskRow) -> tuple[Any, ...]:
 
 # In the order of the statements of ``caseload.page``.
 _KEYS: Final[Mapping[Order, Any]] = {
+    "need": lambda row: (WORST_FIRST.index(row.overall), *_late(row.due), row.plan),
     "due": lambda row: (*_late(row.due), row.plan),
     "name": lambda row: (row.name == "", folded(row.name), row.plan),
     "contact": lambda row: (*_late(row.contact_due), row.plan),

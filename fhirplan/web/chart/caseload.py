@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from flask import Flask, Response, redirect, request, url_for
 from flask.typing import ResponseReturnValue
@@ -12,8 +12,9 @@ from flask.typing import ResponseReturnValue
 from fhirplan.access.decide import decide
 from fhirplan.chart import codes, people, record
 from fhirplan.chart.chips import Chip
+from fhirplan.chart.transition import STAGES
 from fhirplan.interactions.services import Services
-from fhirplan.store.coordination.caseload_rows import CaseRow, Counts, Wanted
+from fhirplan.store.coordination.caseload_rows import CaseRow, Counts, Order, Wanted
 from fhirplan.web.chart import csrf, narrowed
 from fhirplan.web.chart.frame import Frame, frame
 from fhirplan.web.chart.sight import eyes, keep, lists
@@ -24,6 +25,7 @@ _FILTERS: Final = {
     "acuity": "cm-acuity",
     "stage": "cm-transition-stage",
 }
+_GRAVEST: Final = 2
 _OVERALL: Final = {
     "critical": ("octagon", "danger solid"),
     "attention": ("triangle", "warn"),
@@ -33,7 +35,10 @@ _OVERALL: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One plan in the list, in words."""
+    """One plan in the list, in words short enough for one line; ``stage`` is its number and ``named`` its name.
+
+    ``why`` is the gravest of why it stands so, ``less`` the rest, ``more`` how much that is.
+    """
 
     href: str
     name: str
@@ -41,12 +46,14 @@ class Line:
     state: Chip
     title: str
     why: str
+    less: str
+    more: str
     due: str
     late: bool
     stage: str
+    named: str
     contact: str
     lead: str
-    counts: tuple[tuple[str, str], ...]
 
 
 def add_caseload(app: Flask, services: Services) -> None:
@@ -92,7 +99,8 @@ def _page(made: Frame, name: str) -> Response:
     keep(made.services, made.who, "search-type", "Patient")
     number = max(request.args.get("page", 1, int), 1)
     start = (number - 1) * narrowed.ON_A_PAGE
-    order = request.args.get("sort", "due")
+    order = request.args.get("sort", "need")
+    order = order if order in get_args(Order) else "need"
     asked, connection = narrowed.wanted(made, name), made.who.connection.name
     with made.services.database.read() as tx:
         of_all = lists(made.services, made.who, tx)
@@ -101,16 +109,17 @@ def _page(made: Frame, name: str) -> Response:
             made.now,
             count=narrowed.ON_A_PAGE,
             start=start,
-            order=order if order in ("name", "contact") else "due",  # type: ignore[arg-type]
+            order=order,  # type: ignore[arg-type]
         )
         everything = counted
         if asked.only:
             everything = of_all.counts(replace(asked, only=frozenset()), made.now)
         offered = of_all.offered()
         named = narrowed.named(tx, connection, {row.lead for row in rows})
+        titles = narrowed.plan_titles(tx, connection, {row.plan: row.title for row in rows}, made.words)
     return made.page(
         "chart/caseload.html",
-        rows=[_line(row, made, named) for row in rows],
+        rows=[_line(row, made, named, titles[row.plan]) for row in rows],
         counted=counted,
         chips=_counts(made, everything, asked),
         filters=_offered(made, offered),
@@ -122,7 +131,7 @@ def _page(made: Frame, name: str) -> Response:
         if number * narrowed.ON_A_PAGE < counted.plans
         else "",
         sort=order,
-        sorts={item: narrowed.address("chart.caseload", sort=item) for item in ("due", "name", "contact")},
+        sorts={item: narrowed.address("chart.caseload", sort=item) for item in get_args(Order)},
         sought=name,
         filtered=bool(narrowed.query()) or bool(name),
         as_of=made.words.moment(record.at(made.now), record.at(made.now), made.likes.zone),
@@ -171,31 +180,34 @@ def _said(made: Frame, system: str, code: str) -> str:
     return made.words.code(f"{codes.OURS}{system}", code) or (found.display if found else code)
 
 
-def _line(row: CaseRow, made: Frame, named: Mapping[str, str]) -> Line:
+def _line(row: CaseRow, made: Frame, named: Mapping[str, str], title: str) -> Line:
     words, now, zone = made.words, record.at(made.now), made.likes.zone
     icon, tone = _OVERALL[row.overall]
     today, spoken = now.astimezone(zone).date(), record.at(row.last_contact or 0).astimezone(zone).date()
-    years = people.age(row.birth, today)
+    years, why = people.age(row.birth, today), _why(row, made)
     return Line(
         href=url_for("chart.patient", id_=row.patient, plan=row.plan),
         name=row.name or row.patient,
-        age=words("head.age", n=years) if years is not None else "",
+        age=words("age.short", n=years) if years is not None else "",
         state=Chip(icon, tone, words(f"state.{row.overall}")),
-        title=row.title,
-        why=_why(row, made),
-        due=words.due(record.at(row.due), now, zone) if row.due is not None else words("time.none"),
+        title=title,
+        why=", ".join(why[:_GRAVEST]),
+        less="".join(f", {reason}" for reason in why[_GRAVEST:]),
+        more=words("why.more", n=len(why) - _GRAVEST) if len(why) > _GRAVEST else "",
+        due=words.due_day(record.at(row.due), now, zone) if row.due is not None else "",
         late=row.due is not None and row.due < made.now,
-        stage=_said(made, "cm-transition-stage", row.stage) if row.stage else "",
-        contact=words.day(spoken, today) if row.last_contact else "",
+        stage=f"{STAGES.index(row.stage) + 1}/{len(STAGES)}" if row.stage in STAGES else "",
+        named=_said(made, "cm-transition-stage", row.stage) if row.stage in STAGES else "",
+        contact=words.ago(spoken, today) if row.last_contact else "",
         lead=named.get(row.lead, ""),
-        counts=(),
     )
 
 
-def _why(row: CaseRow, made: Frame) -> str:
-    """Why a plan stands where it does, in a few words."""
+def _why(row: CaseRow, made: Frame) -> list[str]:
+    """Why a plan stands where it does, the gravest first."""
     words = made.words
-    found = [
+    found = [_said(made, "cm-transition-stage", row.stage)] if row.stage == "readmitted" else []
+    found += [
         words(f"n.{name}", n=number)
         for name, number in (
             ("overdue", row.overdue),
@@ -207,4 +219,4 @@ def _why(row: CaseRow, made: Frame) -> str:
     ]
     if row.contact_due is not None and row.contact_due < made.now:
         found.append(words("why.contact"))
-    return ", ".join(found) or words("n.tasks", n=row.open)
+    return found or [words("n.tasks", n=row.open)]

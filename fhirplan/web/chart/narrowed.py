@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final, get_args
 from urllib.parse import urlencode
 
 from flask import request, url_for
 
 from fhirplan.chart import people
+from fhirplan.chart.words import Words
+from fhirplan.coordination.elements import word
 from fhirplan.fhir.codec import Resource
 from fhirplan.store import versions
 from fhirplan.store.coordination.caseload_rows import Only, Wanted
@@ -16,6 +18,7 @@ from fhirplan.store.engine import Transaction
 from fhirplan.web.chart.frame import Frame
 
 ON_A_PAGE: Final = 50
+_TRANSLATED: Final = b'"_title"'
 _ONLY: Final = frozenset(name for item in get_args(Only) for name in (get_args(item) or (item,)))
 
 
@@ -59,6 +62,19 @@ def named(tx: Transaction, connection: str, refs: Iterable[str]) -> dict[str, st
         for element in ("practitioner", "organization"):
             load(tx, connection, str(((known.get(ref) or {}).get(element) or {}).get("reference") or ""), known)
     return {ref: people.name_of(known.get(ref), known) for ref in known}
+
+
+def plan_titles(tx: Transaction, connection: str, titles: Mapping[str, str], words: Words) -> dict[str, str]:
+    """What plans, by id, are called in the viewer's language: as each itself translates the title that is listed."""
+    return {plan: _plan_title(tx, connection, plan, title, words) for plan, title in titles.items()}
+
+
+def _plan_title(tx: Transaction, connection: str, plan: str, title: str, words: Words) -> str:
+    found = versions.current(tx, connection, "CarePlan", plan)
+    if found is None or _TRANSLATED not in (found.body or b""):
+        return words.phrase(title)
+    resource = found.resource()
+    return people.text_of(resource, "title", words) if word(resource, "title") == title else title
 
 
 def load(tx: Transaction, connection: str, ref: str, known: dict[str, Resource]) -> None:

@@ -15,13 +15,16 @@ from fhirplan.chart import chips, people, record, refusals
 from fhirplan.chart import task_edits as edits
 from fhirplan.chart.chips import Chip
 from fhirplan.chart.edits import BadForm
+from fhirplan.chart.words import Words
 from fhirplan.chart.world import World
+from fhirplan.coordination.caseload import title_of
 from fhirplan.fhir.codec import Resource
 from fhirplan.interactions.services import Services
 from fhirplan.store import versions
 from fhirplan.store.coordination.caseload_rows import EVERYTHING, State, TaskRow
 from fhirplan.store.coordination.lists import Lists
 from fhirplan.store.engine import Transaction
+from fhirplan.store.versions import Version
 from fhirplan.web.chart import csrf
 from fhirplan.web.chart.frame import Frame, frame
 from fhirplan.web.chart.narrowed import ON_A_PAGE, address, load, named, query, wanted
@@ -87,11 +90,11 @@ def _work_page(made: Frame, failed: list[str], status: int) -> Response:
         versioned = {row.task: versions.current(tx, name, "Task", row.task) for row in rows}
         owners = _owners(tx, of_all, made)
         called = named(tx, name, {row.owner for row in rows})
-    found = {id_: item.version for id_, item in versioned.items() if item}
+    found = {id_: item for id_, item in versioned.items() if item}
     return made.page(
         "chart/work.html",
         status,
-        rows=[_work(row, found.get(row.task, 0), made, called) for row in rows[:ON_A_PAGE]],
+        rows=[_work(row, found.get(row.task), made, called) for row in rows[:ON_A_PAGE]],
         states=[(item, made.words(f"work.{item}")) for item in get_args(State)],
         state=state,
         owners=owners,
@@ -113,12 +116,12 @@ def _owners(tx: Transaction, of_all: Lists, made: Frame) -> list[tuple[str, str]
     )
 
 
-def _work(row: TaskRow, version: int, made: Frame, called: Mapping[str, str]) -> Work:
+def _work(row: TaskRow, stored: Version | None, made: Frame, called: Mapping[str, str]) -> Work:
     words, now, zone = made.words, record.at(made.now), made.likes.zone
     return Work(
-        mark=f"{row.task}|{row.patient}|{version}",
+        mark=f"{row.task}|{row.patient}|{stored.version if stored else 0}",
         href=url_for("chart.task", id_=row.patient, task=row.task, plan=row.plan),
-        title=row.title,
+        title=_title(row, stored, words),
         name=row.name or row.patient,
         owner=called.get(row.owner, "") or (words("flag.unassigned") if row.unassigned else row.owner),
         due=words.due(record.at(row.due), now, zone) if row.due is not None else words("time.none"),
@@ -126,6 +129,12 @@ def _work(row: TaskRow, version: int, made: Frame, called: Mapping[str, str]) ->
         state=chips.task(row.status, words),
         priority=chips.priority(row.priority, words),
     )
+
+
+def _title(row: TaskRow, stored: Version | None, words: Words) -> str:
+    """What a task is called in the viewer's language, where it is still the task that is listed."""
+    resource = stored.resource() if stored and not stored.deleted else {}
+    return people.name_of(resource, {}, words) if resource and title_of(resource) == row.title else row.title
 
 
 def _assign(made: Frame) -> tuple[list[str], int]:

@@ -1,5 +1,6 @@
 """web/chart/caseload: every plan by what is due, filtered, counted, and tasks given to somebody together."""
 
+import json
 import re
 from pathlib import Path
 
@@ -85,3 +86,33 @@ def test_a_task_that_somebody_changed_meanwhile_is_named_and_the_others_are_give
     assert answer.status_code == 422
     assert "somebody changed this task meanwhile" in answer.get_data(as_text=True)
     assert ward.get(f"Task/{second.partition('|')[0]}").get_json(force=True)["owner"]["reference"] == owner
+
+
+def test_titles_are_in_the_viewers_language_where_the_record_translates_them(configured):
+    from fhirplan import assembly
+    from fhirplan.projection.project import project_due
+
+    def translated(text, said):
+        parts = [{"url": "lang", "valueCode": "es"}, {"url": "content", "valueString": said}]
+        url = "http://hl7.org/fhir/StructureDefinition/translation"
+        return text, {"extension": [{"url": url, "extension": parts}]}
+
+    api = configured(validation="base")
+    bundle = json.loads((BUNDLES / "b01-hf-home-health.json").read_text(encoding="utf-8"))
+    held = {item["resource"]["id"]: item["resource"] for item in bundle["entry"]}
+    plan = next(item for item in held.values() if item["resourceType"] == "CarePlan")
+    plan["title"], plan["_title"] = translated("Heart failure: hospital to home", "Del hospital a casa")
+    code = held["task-hh"]["code"]
+    code["text"], code["_text"] = translated("Home health", "Enfermería en casa")
+    assert api.send("POST", "", json.dumps(bundle)).status_code == 200
+    while project_due(
+        assembly.build_projection(api.services.settings, api.services, api.services.settings.default_connection)
+    ):
+        pass
+    for language, title, task in (
+        ("en", plan["title"], "Home health"),
+        ("es", "Del hospital a casa", "Enfermería en casa"),
+    ):
+        api.client.set_cookie("fhirplan_view", f"{language}|light|America/Chicago|on", path="/chart")
+        assert f">{title}<" in page(api, "/chart/caseload")
+        assert f">{task}<" in page(api, "/chart/caseload/tasks?state=open")
