@@ -16,8 +16,8 @@ from fhirplan.store.sync.links import Link
 from fhirplan.store.versions import Version
 from fhirplan.sync.content import comparable, same
 from fhirplan.sync.identity import FROM_EHR, Ids, inbound
-from fhirplan.sync.instants import is_older
 from fhirplan.sync.keeping import close, content_of, follow, judge, keep, store, store_merged, tell
+from fhirplan.sync.known import is_known, is_stale, went_back
 from fhirplan.sync.landed import origins
 from fhirplan.sync.merging import ASKING, Merging
 from fhirplan.sync.pairing import our_id_of
@@ -59,7 +59,7 @@ def absorb(ids: Ids, remote: RemoteCopy, found: Sequence[Issue] = (), merging: M
     tx, name = ids.tx, ids.connection
     our_id = our_id_of(ids, remote.resource)
     link = links.by_id(tx, name, remote.type, our_id) or Link(remote.type, our_id, remote.id)
-    if link.agreed and (_is_known(link, remote) or is_older(remote.updated, link.ehr_updated)):
+    if link.agreed and (is_known(link, remote) or is_stale(link, remote, ids.now)):
         ours = receipts.wrote(tx, name, remote.type, our_id, remote.version)
         return Absorbed(Echo() if ours else Unchanged(), remote.type, our_id)
     incoming = inbound(ids, remote.resource, our_id)
@@ -144,10 +144,6 @@ def absorb_gone(ids: Ids, link: Link) -> Absorbed:
     return Absorbed(decision, link.type, link.id)
 
 
-def _is_known(link: Link, remote: RemoteCopy) -> bool:
-    return bool(remote.version) and link.ehr_version == remote.version
-
-
 def _own(ids: Ids, current: Version | None, link: Link) -> Iterator[tuple[int, Resource | None]]:
     """Our versions since the base, newest first; read only when the decision needs them."""
     if current is None or current.version <= link.local_version:
@@ -163,7 +159,8 @@ def _decided(
 ) -> tuple[Decision, Link]:
     """The decision about a copy, and the link with the base it was decided by.
 
-    Where it is not known which version of ours the copy was made from, and that makes a difference, a person decides.
+    Where it is not known which version of ours the copy was made from, and that makes a difference, a person decides;
+    as where the EHR went back, as one does that was restored from a backup: what was agreed on since is lost there.
     """
     ours = receipts.wrote(ids.tx, ids.connection, remote.type, link.id, remote.version)
     terms = merging.terms(current, remote)
@@ -171,6 +168,8 @@ def _decided(
         (decide(item.base, content_of(current), content, ours=ours, own=_own(ids, current, item), terms=terms), item)
         for item in _readings(ids, link, current, content)
     ]
+    if link.agreed and went_back(link, remote) and any(isinstance(one, FastForward | Merged) for one, _ in made):
+        return Conflict(paths(None, content_of(current), content)), link
     if all(decision == made[0][0] for decision, _ in made):
         return made[0]
     torn = next((item for item in made if isinstance(item[0], Conflict)), None)

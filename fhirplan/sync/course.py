@@ -51,8 +51,9 @@ class Listed:
 class Course:
     """One type's pull while it runs. ``since`` is the checkpoint it began with, "" when everything is listed.
 
-    ``again`` has what the EHR refused before asked for at once. ``capped`` is set once the EHR cut a list short;
-    ``hidden`` are the patients of whom it refused to list any.
+    ``began`` is when, in milliseconds. ``again`` has what the EHR refused before asked for at once. ``capped`` is set
+    once the EHR cut a list short, ``cut`` where it kept back what it may show us, so that the checkpoint must not pass
+    that; ``hidden`` are the patients of whom it refused to list any.
     """
 
     sides: Sides
@@ -61,9 +62,11 @@ class Course:
     dry: bool
     since: str
     newest: str
+    began: int
     vendor: Vendor = OPEN
     held_back: str = ""
     capped: bool = False
+    cut: bool = False
     again: bool = False
     hidden: set[str] = field(default_factory=set)
     listed: Listed = field(default_factory=Listed)
@@ -89,9 +92,9 @@ class Course:
 
     @property
     def checkpoint(self) -> str:
-        """Where the next pull begins."""
+        """Where the next pull begins: never in the future, or what is dated right would be behind it."""
         held_earlier = self.held_back and later(self.newest, self.held_back) == self.newest
-        return self.held_back if held_earlier else self.newest
+        return not_after(self.held_back if held_earlier else self.newest, self.began)
 
     @contextmanager
     def transaction(self, before: Point = "taking", after: Point = "taken") -> Iterator[Transaction]:
@@ -118,6 +121,14 @@ def before(since: str) -> str:
         return ""
     start: datetime = found.astimezone(UTC) - OVERLAP
     return start.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def not_after(text: str, now: int) -> str:
+    """An instant as it is spelled, or ``now`` (milliseconds) where it is later than that."""
+    found, limit = instant(text), datetime.fromtimestamp(now / 1000, UTC)
+    if found is None or found <= limit:
+        return text
+    return limit.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def later(one: str, other: str) -> str:

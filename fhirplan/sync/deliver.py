@@ -24,6 +24,7 @@ from fhirplan.sync.content import comparable, same, unmarked
 from fhirplan.sync.delivery import Delivery, Job, Landing, kept_here, said
 from fhirplan.sync.elsewhere import elsewhere
 from fhirplan.sync.identity import Ids, inbound, outbound
+from fhirplan.sync.known import is_known
 from fhirplan.sync.lookup import condition, look
 from fhirplan.sync.merging import Merging
 from fhirplan.sync.pairing import pair
@@ -255,9 +256,11 @@ def _notice(sides: Sides, remote: RemoteCopy, route: str) -> Delivery:
 
 
 def is_as_known(sides: Sides, link: Link, remote: RemoteCopy) -> bool:
-    """Whether the EHR's copy is the one both agreed on, by its version or, where it has none, by its content."""
-    if remote.version or link.ehr_version:
-        return remote.version == link.ehr_version
+    """Whether the EHR's copy is the one both agreed on, by its version or, where that does not tell, by its content."""
+    if is_known(link, remote):
+        return True
+    if remote.version != link.ehr_version:
+        return False
     with sides.database.write() as tx:
         return same(comparable(inbound(sides.ids(tx), remote.resource, link.id)), link.base)
 
@@ -277,7 +280,7 @@ def _read(sides: Sides, link: Link) -> RemoteCopy:
 def _mismatch(sides: Sides, link: Link, route: str, refusal: EhrVersionMismatch) -> Delivery:
     """The EHR says its copy is another one; when it is not, the refusal has another reason."""
     remote = _read(sides, link)
-    if remote.version and remote.version == link.ehr_version:
+    if is_as_known(sides, link, remote):
         raise EhrRejected(refusal.issues, status=409)
     return _notice(sides, remote, route)
 

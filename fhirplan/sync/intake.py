@@ -21,7 +21,7 @@ from fhirplan.sync.absorb import MISSHAPEN, Absorbed, New, absorb, absorb_new
 from fhirplan.sync.content import comparable, marks
 from fhirplan.sync.course import Course
 from fhirplan.sync.identity import Ids, Unknown, inbound
-from fhirplan.sync.instants import is_older
+from fhirplan.sync.known import is_known, is_stale
 from fhirplan.sync.plan import Conflict, Echo, FastForward, Merged, RemoteGone
 from fhirplan.sync.report import Tally
 from fhirplan.sync.stand_in import is_stand_in
@@ -87,10 +87,14 @@ def _sorted_out(course: Course, copies: Sequence[RemoteCopy]) -> _Sorted:
                 (made.new if fresh else made.other).append(copy)
             elif known.ehr_gone:
                 gone.append(copy)
-            elif _is_known(known, copy):
+            elif is_known(known, copy):
                 made.same.append((copy, receipts.wrote(tx, name, course.type, known.id, copy.version)))
+            elif is_stale(known, copy, ids.now):
+                # What it is will be clear when it is listed again.
+                course.hold_back(copy.updated)
+                made.same.append((copy, False))
             elif not torn and _says_the_same(ids, known, copy):
-                if known.ehr_version == copy.version:
+                if (known.ehr_version, known.ehr_updated) == (copy.version, copy.updated):
                     made.same.append((copy, False))
                 else:
                     made.renumbered.append((copy, known))
@@ -101,13 +105,6 @@ def _sorted_out(course: Course, copies: Sequence[RemoteCopy]) -> _Sorted:
         read = course.sides.client.read(course.type, copy.id) if course.capability.can("read") else copy
         made.other += [read] if read is not None else []
     return made
-
-
-def _is_known(known: links.Stored, copy: RemoteCopy) -> bool:
-    """Whether this version was decided about before, or is older than the one that was."""
-    if known.ehr_version and known.ehr_version == copy.version:
-        return True
-    return is_older(copy.updated, known.ehr_updated)
 
 
 def _unheld(ids: Ids, known: links.Stored | None) -> bool:

@@ -99,7 +99,9 @@ def _fetch_one(sides: Sides, tally: Tally, type_: str, ehr_id: str) -> None:
     capability = sides.client.capabilities().of(type_)
     if not capability.can("read"):
         capability = replace(capability, interactions=capability.interactions | {"read"})
-    course = Course(sides, capability, tally, dry=False, since="", newest="", vendor=sides.vendor())
+    course = Course(
+        sides, capability, tally, dry=False, since="", newest="", began=sides.clock(), vendor=sides.vendor()
+    )
     found = sides.client.read(type_, ehr_id)
     if found is None:
         ask(course, ehr_id)

@@ -11,7 +11,7 @@ from fhirplan.ehr.discovery import TypeCapability
 from fhirplan.errors import EhrFailure, EhrRejected, EhrUnavailable
 from fhirplan.store.sync import checkpoints, links
 from fhirplan.sync import refused
-from fhirplan.sync.course import Course
+from fhirplan.sync.course import Course, not_after
 from fhirplan.sync.deletions import UNHEARD_MS, ask, ask_all, look_for_deletions, unheard_of
 from fhirplan.sync.intake import take
 from fhirplan.sync.patients import chosen
@@ -88,8 +88,10 @@ def _can_be_found(sides: Sides, capability: TypeCapability) -> bool:
 def _course(sides: Sides, capability: TypeCapability, tally: Tally, *, full: bool, dry: bool) -> Course:
     with sides.database.read() as tx:
         known = checkpoints.get(tx, sides.connection, capability.type)
-    since = known if not full and "_lastUpdated" in capability.search else ""
-    return Course(sides, capability, tally, dry, since, newest=known, vendor=sides.vendor())
+    now = sides.clock()
+    # An earlier pull may have kept a time that was in the future then.
+    since = not_after(known, now) if not full and "_lastUpdated" in capability.search else ""
+    return Course(sides, capability, tally, dry, since, newest=known, began=now, vendor=sides.vendor())
 
 
 def _pull_type(course: Course, progress: Progress) -> None:
@@ -149,7 +151,7 @@ def _list(course: Course, search: Search, progress: Progress, done: int) -> int:
 
 
 def _move_checkpoint(course: Course) -> None:
-    if course.checkpoint and not course.dry:
+    if course.checkpoint and not course.cut and not course.dry:
         with course.transaction("moving", "moved") as tx:
             checkpoints.put(tx, course.sides.connection, course.type, course.checkpoint, course.sides.clock())
 

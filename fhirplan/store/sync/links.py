@@ -6,7 +6,7 @@ A link without a base is reserved: the EHR's resource was referred to before it 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from sqlalchemy import bindparam, delete, insert, select, update
@@ -20,7 +20,10 @@ from fhirplan.store.tables import link
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """One pair. ``base`` is in our ids without server fields; ``local_version`` is our version it agrees with."""
+    """One pair. ``base`` is in our ids without server fields; ``local_version`` is our version it agrees with.
+
+    ``touched`` is when it was last written or its copy last asked for, in milliseconds.
+    """
 
     type: str
     id: str
@@ -30,6 +33,7 @@ class Link:
     base: Resource | None = None
     local_version: int = 0
     ehr_gone: bool = False
+    touched: int = field(default=0, compare=False)
 
     @property
     def agreed(self) -> bool:
@@ -49,6 +53,7 @@ class Stored:
     base: bytes | None
     local_version: int
     ehr_gone: bool
+    touched: int
 
 
 _COLUMNS: Final = (
@@ -60,6 +65,7 @@ _COLUMNS: Final = (
     link.c.base,
     link.c.local_version,
     link.c.ehr_gone,
+    link.c.updated,
 )
 _OF: Final = (link.c.connection == bindparam("connection"), link.c.type == bindparam("type"))
 _BY_ID: Final = statement(select(*_COLUMNS).where(*_OF, link.c.id == bindparam("id")))
@@ -174,9 +180,9 @@ def taken(tx: Transaction, connection: str, type_: str, ids: Sequence[str]) -> s
 
 
 def _stored(row: Row) -> Stored:
-    type_, id_, ehr_id, ehr_version, ehr_updated, base, local_version, ehr_gone = row
+    type_, id_, ehr_id, ehr_version, ehr_updated, base, local_version, ehr_gone, touched = row
     kept = bytes(base) if base is not None else None
-    return Stored(type_, id_, ehr_id, ehr_version, ehr_updated, kept, int(local_version), bool(ehr_gone))
+    return Stored(type_, id_, ehr_id, ehr_version, ehr_updated, kept, int(local_version), bool(ehr_gone), int(touched))
 
 
 def our_id(tx: Transaction, connection: str, type_: str, ehr_id: str) -> str:
@@ -270,6 +276,6 @@ def pairs(tx: Transaction, connection: str) -> Sequence[tuple[str, str, str]]:
 def _link(row: Row | None) -> Link | None:
     if row is None:
         return None
-    type_, id_, ehr_id, ehr_version, ehr_updated, base, local_version, ehr_gone = row
+    type_, id_, ehr_id, ehr_version, ehr_updated, base, local_version, ehr_gone, touched = row
     copy = codec.loads(bytes(base)) if base is not None else None
-    return Link(type_, id_, ehr_id, ehr_version, ehr_updated, copy, int(local_version), bool(ehr_gone))
+    return Link(type_, id_, ehr_id, ehr_version, ehr_updated, copy, int(local_version), bool(ehr_gone), int(touched))
