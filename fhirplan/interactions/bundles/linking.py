@@ -15,7 +15,10 @@ from fhirplan.fhir.codec import Json, Resource
 from fhirplan.fhir.reference import parse, walk
 from fhirplan.interactions.bundles.entries import place
 
-_URIS: Final = frozenset({"valueUri", "valueUrl", "valueOid", "valueUuid", "url", "instantiatesUri"})
+# Elements of type uri, url, oid and uuid that may hold the address of another entry; what only names a system may not.
+_URIS: Final = frozenset(
+    {"valueUri", "valueUrl", "valueOid", "valueUuid", "url", "uri", "instantiatesUri", "policy", "source"}
+)
 _IN_DIV: Final = re.compile(r'\b(href|src)=(["\'])([^"\']+)\2')
 _URN: Final = ("urn:uuid:", "urn:oid:")
 _MAYBE_CONDITIONAL: Final = re.compile(rb'"reference"\s*:\s*"[^"/:#]*\?')
@@ -93,6 +96,8 @@ def _names_any(value: Any, links: Mapping[str, str], base: str) -> bool:
         elif item.__class__ is dict:
             for key, child in item.items():
                 if child.__class__ is dict or child.__class__ is list:
+                    if key in _URIS and child.__class__ is list and any(isinstance(one, str) for one in child):
+                        return True
                     waiting.append(child)
                 elif key == "reference":
                     if child.__class__ is str and _stands_for_another(child, links, base):
@@ -111,9 +116,11 @@ def _copy(value: Any, target: Callable[[str], str], links: Mapping[str, str]) ->
         return [_copy(item, target, links) for item in value]
     if not isinstance(value, dict):
         return value
-    made = {}
+    made: dict[str, Any] = {}
     for key, item in value.items():
-        if not isinstance(item, str):
+        if isinstance(item, list) and key in _URIS:
+            made[key] = [links.get(one, one) if isinstance(one, str) else _copy(one, target, links) for one in item]
+        elif not isinstance(item, str):
             made[key] = _copy(item, target, links) if isinstance(item, dict | list) else item
         elif key == "reference":
             made[key] = target(item)

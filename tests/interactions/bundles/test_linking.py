@@ -35,6 +35,15 @@ def test_a_urn_becomes_what_its_entry_becomes_wherever_an_address_may_stand():
     assert resource == before
 
 
+def test_addresses_in_lists_and_in_policies_are_replaced_too():
+    resource = {"instantiatesUri": ["http://x/protocol", URN], "policy": [{"authority": "http://x", "uri": URN}]}
+    made = _linked(resource, {URN: "DocumentReference/d1"})
+    assert made["instantiatesUri"] == ["http://x/protocol", "DocumentReference/d1"]
+    assert made["policy"] == [{"authority": "http://x", "uri": "DocumentReference/d1"}]
+    assert _linked({"policy": [URN]}, {URN: "DocumentReference/d1"})["policy"] == ["DocumentReference/d1"]
+    assert _linked({"meta": {"source": URN}}, {URN: "Device/d1"})["meta"] == {"source": "Device/d1"}
+
+
 def test_a_relative_reference_is_read_from_the_server_of_its_entry():
     links = {"http://ehr/fhir/Patient/7": "Patient/p1"}
     subject = {"subject": {"reference": "Patient/7"}}
