@@ -49,7 +49,8 @@ _LOINC_CODE: Final = re.compile(r"\d{1,7}-\d", re.ASCII)
 _LOINC_PART: Final = re.compile(r"(?:LP|LA|LL|LG|MTHU)\d{1,9}(?:-\d)?", re.ASCII)
 _TOKEN: Final = r"[A-Za-z0-9!#$&^_.+-]+"  # noqa: S105 - a token of RFC 6838, no secret
 _MIME: Final = re.compile(rf"{_TOKEN}/{_TOKEN}(?:\s*;\s*{_TOKEN}=(?:{_TOKEN}|\"[^\"\r\n]*\"))*")
-_BARE: Final = re.compile(_TOKEN)
+# What R4 itself says for a format where a MIME type is asked for (http.html, _format).
+_SHORT_MIME: Final = frozenset({"xml", "json", "ttl", "html"})
 
 # System -> (form, how a person would say it).
 _FORMS: Final[dict[str, tuple[re.Pattern[str], str]]] = {
@@ -161,8 +162,7 @@ def _language(code: str) -> str | None:
 
 
 def _mime(code: str) -> str | None:
-    # R4's own examples write xml and json where a format is asked for; a bare word is left undecided.
-    if _MIME.fullmatch(code) or _BARE.fullmatch(code):
+    if _MIME.fullmatch(code) or code in _SHORT_MIME:
         return None
     return "A MIME type is written as in text/plain or application/pdf (RFC 6838)."
 
@@ -171,9 +171,7 @@ def is_code_of(system: str, code: str) -> bool | None:
     """Whether a code is one of a system that is a grammar (languages, MIME types); None where it cannot be told."""
     if form_problem(system, code):
         return False
-    if system == LANGUAGE or (system == MIME and "/" in code):
-        return True
-    return None
+    return True if system in GRAMMARS else None
 
 
 def language_part(code: str, part: str) -> str | None:

@@ -6,6 +6,7 @@ same invariants is not run.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final
@@ -17,6 +18,9 @@ from fhirplan.validation.values import is_date_time, is_uri
 
 _HANDLED: Final = "ele-1 ext-1 ref-1 per-1 dom-2 dom-3 dom-4 dom-5 dom-6 txt-1 txt-2 qty-3 att-1 cpt-2 rng-2 sqty-1"
 KEYS: Final = frozenset(_HANDLED.split())
+# R4, Identifier.value: "if the value is a full URI, then the system SHALL be urn:ietf:rfc:3986".
+_ANY_URI: Final = "urn:ietf:rfc:3986"
+_SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:")
 
 
 def extension(value: dict[str, Any], place: Place, findings: Findings) -> None:
@@ -60,11 +64,14 @@ def coding(value: dict[str, Any], place: Place, findings: Findings) -> None:
 
 
 def identifier(value: dict[str, Any], place: Place, findings: Findings) -> None:
-    """An identifier's system is absolute."""
-    system = value.get("system")
+    """An identifier's system is absolute, and so is its value where the system says that values are URIs."""
+    system, text = value.get("system"), value.get("value")
     if type(system) is str and system and ":" not in system:
-        text = f"{shown(system)} is no absolute URL. Give the namespace as a URL or urn."
-        findings.error("value", text, (place, "system", -1), "cm-value", CORE + "Identifier")
+        said = f"{shown(system)} is no absolute URL. Give the namespace as a URL or urn."
+        findings.error("value", said, (place, "system", -1), "cm-value", CORE + "Identifier")
+    elif system == _ANY_URI and type(text) is str and _SCHEME.match(text) is None:
+        said = f"Values of this system are URIs; {shown(text)} has no scheme. Write it in full, or its own system."
+        findings.error("value", said, (place, "value", -1), "cm-value", CORE + "Identifier")
 
 
 def period(value: dict[str, Any], place: Place, findings: Findings) -> None:

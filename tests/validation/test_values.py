@@ -63,6 +63,42 @@ def test_an_id_beside_no_value_in_a_list_says_nothing(plain):
     assert found == [("Patient.name[0].given[1]", "ele-1")]
 
 
+def _told(plain, resource):
+    return [(one.expression, one.rule) for one in plain.validate(resource, policy="base") if one.is_error]
+
+
+@pytest.mark.parametrize(
+    ("value", "sound"),
+    [
+        ("urn:uuid:0c3151bd-1cbf-4d64-b04d-cd9187a4c6e0", True),
+        ("http://example.org/id/1", True),
+        ("tel:+1-555-0100", True),
+        ("0c3151bd-1cbf-4d64-b04d-cd9187a4c6e0", False),
+        ("2.16.840.1", False),
+        ("/id/1", False),
+    ],
+)
+def test_an_identifier_that_is_said_to_be_a_uri_is_a_whole_one(plain, value, sound):
+    person = {"resourceType": "Patient", "identifier": [{"system": "urn:ietf:rfc:3986", "value": value}]}
+    assert _told(plain, person) == ([] if sound else [("Patient.identifier[0].value", "cm-value")])
+
+
+@pytest.mark.parametrize(
+    ("type_", "sound"),
+    [
+        ("text/plain; charset=utf-8", True),
+        ("application/vnd.ms-excel", True),
+        ("json", True),
+        ("pdf", False),
+        ("plain text", False),
+        ("text/", False),
+    ],
+)
+def test_a_content_type_is_a_mime_type_or_what_r4_calls_a_format(plain, type_, sound):
+    person = {"resourceType": "Patient", "photo": [{"contentType": type_, "url": "http://example.org/1"}]}
+    assert _told(plain, person) == ([] if sound else [("Patient.photo[0].contentType", "cm-binding")])
+
+
 @given(st.dates())
 def test_every_day_of_the_calendar_is_a_date(day):
     assert values.is_date(day.isoformat())
