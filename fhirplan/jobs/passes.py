@@ -14,7 +14,7 @@ from fhirplan.notify.notifying import Notifying
 from fhirplan.projection.project import Projecting, project_due
 from fhirplan.store import subscribers
 from fhirplan.store.engine import Database
-from fhirplan.store.sync import lanes, notices, outbox
+from fhirplan.store.sync import leases, notices, outbox
 from fhirplan.sync import breaker
 from fhirplan.sync.counting import counted
 from fhirplan.sync.drift import is_due, look
@@ -95,7 +95,7 @@ def push_pass(sides: Sides) -> bool:
 def has_work(database: Database, connection: str, now: int) -> bool:
     """Whether a push pass would find something, by one look into the outbox."""
     with database.read() as tx:
-        return outbox.has_work(tx, connection, now)
+        return leases.has_work(tx, connection, now)
 
 
 def project_pass(to: Projecting) -> bool:
@@ -127,7 +127,7 @@ def tidy_pass(database: Database, connections: Iterable[str] = (), before: int =
         more = True
         while more:
             with database.write() as tx:
-                more = lanes.purge(tx, connection, before) > 0
+                more = outbox.purge(tx, connection, before) > 0
     database.checkpoint()
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from fhirplan.store.engine import Transaction
-from fhirplan.store.sync import conflicts, lanes, outbox
+from fhirplan.store.sync import conflicts, leases, outbox
 from fhirplan.store.sync.outbox import Entry
 from fhirplan.sync import breaker
 from fhirplan.sync.delivery import ClaimLost
@@ -55,7 +55,7 @@ def claim(run: Run, keys: Iterable[Key]) -> dict[Key, tuple[Entry, ...]]:
         for key in keys:
             if conflicts.open_of(tx, sides.connection, *key):
                 outbox.hold(tx, sides.connection, *key)
-            elif rows := outbox.claim(
+            elif rows := leases.claim(
                 tx, sides.connection, *key, worker=sides.worker, lease_until=until, before=run.before
             ):
                 taken[key] = rows
@@ -75,7 +75,7 @@ def release(run: Run, tx: Transaction, claimed: Iterable[Sequence[Entry]]) -> No
     """Gives rows back as if they had not been claimed."""
     for rows in claimed:
         for row in rows:
-            lanes.release(tx, row.oid, run.sides.worker)
+            leases.release(tx, row.oid, run.sides.worker)
 
 
 def hold(run: Run) -> None:
@@ -86,10 +86,10 @@ def hold(run: Run) -> None:
     sides, now = run.sides, run.sides.clock()
     lease = lease_ms(sides.timeout)
     with sides.database.read() as tx:
-        until = lanes.held_until(tx, sides.connection, sides.worker)
+        until = leases.held_until(tx, sides.connection, sides.worker)
     if until and until - now < lease // 2:
         with sides.database.write() as tx:
-            until = lanes.renew(tx, sides.connection, sides.worker, now + lease)
+            until = leases.renew(tx, sides.connection, sides.worker, now + lease)
     if not until:
         raise ClaimLost
     reached("sending")

@@ -14,7 +14,7 @@ from typing import Final
 
 from fhirplan.errors import EhrFailure, EhrUnavailable
 from fhirplan.store import versions
-from fhirplan.store.sync import circuits, lanes, links, outbox, receipts
+from fhirplan.store.sync import circuits, lanes, leases, links, receipts
 from fhirplan.store.sync.receipts import Receipt
 from fhirplan.sync import breaker
 from fhirplan.sync.claims import Run
@@ -90,8 +90,8 @@ def sweep(sides: Sides) -> None:
     dead = sides.presence.dead() if sides.presence else []
     with sides.database.write() as tx:
         for worker in dead:
-            outbox.free(tx, worker)
-        outbox.sweep(tx, sides.connection, sides.clock())
+            leases.free(tx, worker)
+        leases.sweep(tx, sides.connection, sides.clock())
     for worker in dead:
         if sides.presence:
             sides.presence.forget(worker)
@@ -211,10 +211,10 @@ def _count_only(run: Run, before: int) -> None:
     """What a push would send, by the state of our own record."""
     sides = run.sides
     with sides.database.read() as tx:
-        for type_, id_ in outbox.due(tx, sides.connection, before, _FOREVER):
-            current = versions.current(tx, sides.connection, type_, id_)
-            link = links.by_id(tx, sides.connection, type_, id_)
+        for item in lanes.due(tx, sides.connection, before, _FOREVER):
+            current = versions.current(tx, sides.connection, item.type, item.id)
+            link = links.by_id(tx, sides.connection, item.type, item.id)
             known = link is not None and link.agreed
             if current is None or (current.deleted and not known):
                 continue
-            run.tally.add(type_, "deleted" if current.deleted else "updated" if known else "created")
+            run.tally.add(item.type, "deleted" if current.deleted else "updated" if known else "created")

@@ -10,7 +10,7 @@ from fhirplan.errors import EhrRejected, EhrUnavailable, FhirplanError, Issue
 from fhirplan.fhir import codec, outcome
 from fhirplan.store import versions
 from fhirplan.store.engine import Transaction
-from fhirplan.store.sync import links, outbox, receipts
+from fhirplan.store.sync import leases, links, outbox, receipts
 from fhirplan.store.sync.outbox import Entry
 from fhirplan.store.sync.receipts import Receipt
 from fhirplan.sync import breaker, deliver
@@ -175,7 +175,7 @@ def _finished(run: Run, tx: Transaction, item: Made) -> list[Entry]:
     made, now = item.delivery, run.sides.clock()
     state = {"sent": "done", "conflict": "held"}.get(made.state, made.state)
     due = now if state == "done" else made.due
-    return [row for row in item.rows if outbox.finish(tx, row, run.sides.worker, state, due=due, outcome=made.reason)]
+    return [row for row in item.rows if leases.finish(tx, row, run.sides.worker, state, due=due, outcome=made.reason)]
 
 
 def _follow_up(run: Run, tx: Transaction, item: Made) -> None:

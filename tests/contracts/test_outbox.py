@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fhirplan.store.engine import Database
-from fhirplan.store.sync import outbox
+from fhirplan.store.sync import lanes, leases, outbox
 
 HERE = "default"
 
@@ -15,7 +15,7 @@ def put(database: Database, id_: str, version: int = 1, lane: str = "Patient/p",
 
 def claim(database: Database, id_: str, worker: str = "w1", lease: int = 1000) -> tuple[outbox.Entry, ...]:
     with database.write() as tx:
-        return outbox.claim(tx, HERE, "Goal", id_, worker=worker, lease_until=lease)
+        return leases.claim(tx, HERE, "Goal", id_, worker=worker, lease_until=lease)
 
 
 def states(database: Database) -> list[tuple[str, int, str]]:
@@ -51,8 +51,8 @@ def test_a_lease_that_has_ended_gives_the_rows_back_with_their_attempts(database
     put(database, "a")
     claim(database, "a", lease=1000)
     with database.write() as tx:
-        assert outbox.sweep(tx, HERE, 1000) == 0
-        assert outbox.sweep(tx, HERE, 1001) == 1
+        assert leases.sweep(tx, HERE, 1000) == 0
+        assert leases.sweep(tx, HERE, 1001) == 1
     assert [row.attempts for row in claim(database, "a", "w2")] == [2]
 
 
@@ -60,11 +60,11 @@ def test_a_worker_that_lost_its_lease_settles_nothing(database: Database) -> Non
     put(database, "a")
     (row,) = claim(database, "a", "w1", lease=1000)
     with database.write() as tx:
-        outbox.sweep(tx, HERE, 2000)
+        leases.sweep(tx, HERE, 2000)
     claim(database, "a", "w2")
     with database.write() as tx:
-        assert not outbox.finish(tx, row, "w1", "done")
-        assert outbox.finish(tx, row, "w2", "done")
+        assert not leases.finish(tx, row, "w1", "done")
+        assert leases.finish(tx, row, "w2", "done")
     assert states(database) == []
 
 
@@ -74,7 +74,7 @@ def test_the_rows_of_a_dead_worker_are_freed_and_no_others(database: Database) -
     claim(database, "a", "dead")
     claim(database, "b", "alive")
     with database.write() as tx:
-        assert outbox.free(tx, "dead") == 1
+        assert leases.free(tx, "dead") == 1
     assert states(database) == [("a", 1, "waiting"), ("b", 1, "claimed")]
 
 
@@ -82,7 +82,7 @@ def test_a_held_resource_is_not_claimed_and_a_parked_one_only_with_a_newer_versi
     put(database, "a", 1)
     (row,) = claim(database, "a")
     with database.write() as tx:
-        outbox.finish(tx, row, "w1", "parked")
+        leases.finish(tx, row, "w1", "parked")
     assert claim(database, "a") == ()
     put(database, "a", 2)
     assert [item.version for item in claim(database, "a")] == [1, 2]
@@ -97,9 +97,9 @@ def test_what_is_due_comes_in_the_order_it_was_written(database: Database) -> No
     for id_, now in (("later", 900), ("first", 100), ("second", 200), ("first", 300)):
         put(database, id_, now=now)
     with database.read() as tx:
-        assert outbox.due(tx, HERE, 500, 10) == [("Goal", "first"), ("Goal", "second")]
-        assert outbox.has_work(tx, HERE, 500)
-        assert not outbox.has_work(tx, HERE, 50)
+        assert [item.id for item in lanes.due(tx, HERE, 500, 10)] == ["first", "second"]
+        assert leases.has_work(tx, HERE, 500)
+        assert not leases.has_work(tx, HERE, 50)
 
 
 def test_retry_and_park_move_only_what_may_be_moved(database: Database) -> None:
@@ -108,7 +108,7 @@ def test_retry_and_park_move_only_what_may_be_moved(database: Database) -> None:
     with database.write() as tx:
         assert not outbox.park(tx, row.oid)
         assert not outbox.retry(tx, row.oid, 1)
-        outbox.finish(tx, row, "w1", "parked")
+        leases.finish(tx, row, "w1", "parked")
         assert outbox.retry(tx, row.oid, 7)
         assert outbox.park(tx, row.oid)
     with database.read() as tx:

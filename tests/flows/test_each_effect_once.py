@@ -273,7 +273,7 @@ def test_two_lanes_of_claims_on_postgresql_never_share_a_patient(ours_on_postgre
     import threading
     from concurrent.futures import ThreadPoolExecutor
 
-    from fhirplan.store.sync import outbox
+    from fhirplan.store.sync import leases
 
     ours = ours_on_postgresql
     for number in range(40):
@@ -284,7 +284,7 @@ def test_two_lanes_of_claims_on_postgresql_never_share_a_patient(ours_on_postgre
         start.wait()
         for number in range(worker, 40, 4):
             with ours.database.write() as tx:
-                if outbox.claim(tx, "default", "Goal", f"g-{number}", worker=f"w{worker}", lease_until=2**50):
+                if leases.claim(tx, "default", "Goal", f"g-{number}", worker=f"w{worker}", lease_until=2**50):
                     taken.append(worker)
         ours.database.leave()
 

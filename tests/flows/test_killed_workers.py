@@ -75,7 +75,7 @@ def test_a_killed_update_lands_once(
 
 
 def test_a_living_workers_claim_is_left_to_it(behind_door: Any, make: Any, tmp_path: Path) -> None:
-    from fhirplan.store.sync import outbox
+    from fhirplan.store.sync import leases
     from fhirplan.sync.presence import Presence
     from fhirplan.sync.push import sweep
 
@@ -84,7 +84,7 @@ def test_a_living_workers_claim_is_left_to_it(behind_door: Any, make: Any, tmp_p
     other.announce("other")
     with behind_door.database.write() as tx:
         lease = behind_door.sides.clock() + 60_000
-        assert outbox.claim(tx, "default", "Patient", "mine", worker="other", lease_until=lease)
+        assert leases.claim(tx, "default", "Patient", "mine", worker="other", lease_until=lease)
     sweep(behind_door.sides)
     assert [row.state for row in behind_door.waiting()] == ["claimed"]
     assert behind_door.sync().waiting == 1

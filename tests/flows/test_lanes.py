@@ -262,6 +262,6 @@ def test_how_much_waits_and_since_when(ours: Any, make: Any) -> None:
     with ours.database.write() as tx:
         outbox.hold(tx, "default", "Goal", "mine")
     with ours.database.read() as tx:
-        found = lanes.depth(tx, "default")
+        found = outbox.depth(tx, "default")
     assert {state: item.count for state, item in found.items()} == {"waiting": 1, "held": 1}
     assert began <= found["waiting"].oldest <= ours.sides.clock()

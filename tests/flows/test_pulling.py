@@ -9,7 +9,7 @@ import pytest
 
 from fhirplan.errors import Issue
 from fhirplan.store import findings, versions
-from fhirplan.store.sync import checkpoints, outbox
+from fhirplan.store.sync import checkpoints, leases
 from fhirplan.sync.pull import pull
 from fhirplan.sync.report import Tally
 
@@ -239,7 +239,7 @@ def test_what_is_being_sent_is_not_decided_and_not_passed_by_the_checkpoint(clin
     ours.edit("Goal", "g1", description={"text": "Ours"})
     with ours.database.write() as tx:
         lease = ours.sides.clock() + 60_000
-        outbox.claim(tx, "default", "Goal", "g1", worker="other", lease_until=lease)
+        leases.claim(tx, "default", "Goal", "g1", worker="other", lease_until=lease)
     clinic.put(make.goal(text="Theirs"))
     held_at = clinic.get("Goal/g1")["meta"]["lastUpdated"]
     clinic.put(make.goal("g2"))
