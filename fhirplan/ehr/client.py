@@ -2,53 +2,23 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Final, Self
 from urllib.parse import quote
 
 from fhirplan.ehr import failures, paging
+from fhirplan.ehr.answered import RemoteCopy, Written, answered_copy, body, changes, written
 from fhirplan.ehr.budget import Urgency
 from fhirplan.ehr.discovery import Capabilities, capabilities
 from fhirplan.ehr.tape import Exchange, recording
 from fhirplan.ehr.transport import Answer, Transport, transport
-from fhirplan.errors import EhrRejected, EhrUnavailable, MalformedRequest, TooCostly
-from fhirplan.fhir import codec, reference
+from fhirplan.errors import EhrRejected, EhrUnavailable
+from fhirplan.fhir import codec
 from fhirplan.fhir.codec import Resource
-from fhirplan.fhir.resource import last_updated, version_id
 from fhirplan.settings import Connection
 
 CAPABILITY_AGE: Final = 3600.0
-_LOCATION: Final = re.compile(r"[A-Z][A-Za-z]+/[A-Za-z0-9\-.]{1,64}(?:/_history/[A-Za-z0-9\-.]{1,64})?$")
-_ETAG: Final = re.compile(r'(?:W/)?"([^"]*)"')
-
-
-@dataclass(frozen=True, slots=True)
-class RemoteCopy:
-    """A resource as the EHR holds it; ``version`` and ``updated`` are "" where the EHR does not tell."""
-
-    type: str
-    id: str
-    version: str
-    updated: str
-    resource: Resource
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """A write that the EHR took: where it is now, and the EHR's copy when it sent one back.
-
-    ``existed`` is true when a conditional create found the resource already there.
-    """
-
-    type: str
-    id: str
-    version: str
-    updated: str
-    resource: Resource | None
-    existed: bool = False
 
 
 class EhrClient:
@@ -122,23 +92,23 @@ class EhrClient:
             if error.status in (404, 410):
                 return None
             raise
-        resource = _body(answer, "GET", type_)
+        resource = body(answer, "GET", type_)
         if resource.get("id") != id_:
             raise failures.not_understood("GET", f"another {type_} than was asked for")
-        return _copy(resource, answer)
+        return answered_copy(resource, answer)
 
     def search(self, type_: str, params: Mapping[str, str]) -> Iterator[paging.Page]:
         """The pages of a search, each fetched when it is asked for."""
-        first = _body(self._get(type_, params), "GET", "Bundle")
-        return paging.pages(first, type_, lambda url: _body(self._get(url), "GET", "Bundle"))
+        first = body(self._get(type_, params), "GET", "Bundle")
+        return paging.pages(first, type_, lambda url: body(self._get(url), "GET", "Bundle"))
 
     def type_history(self, type_: str, since: str) -> Iterator[tuple[str, str]]:
         """(id, method) of each change of a type since an instant, newest first (R4 section 3.1.0.12)."""
         url, followed = f"{type_}/_history", set[str]()
         params: Mapping[str, str] | None = {"_since": since, "_count": "200"}
         while url:
-            bundle = _body(self._get(url, params), "GET", "Bundle")
-            yield from _changes(bundle, type_)
+            bundle = body(self._get(url, params), "GET", "Bundle")
+            yield from changes(bundle, type_)
             url, params = paging.next_link(bundle), None
             if url in followed:
                 raise EhrUnavailable("The EHR's history goes round in a circle.")
@@ -171,7 +141,7 @@ class EhrClient:
         answer = self._via.write("POST", self.base, codec.dumps(bundle), headers)
         if answer.status >= 300:
             raise failures.of_status("POST", answer.status, answer.headers, answer.body)
-        return _body(answer, "POST", "Bundle")
+        return body(answer, "POST", "Bundle")
 
     def _get(self, address: str, params: Mapping[str, str] | None = None) -> Answer:
         answer = self._via.get(address, params)
@@ -180,13 +150,13 @@ class EhrClient:
         return answer
 
     def _resource(self, address: str, type_: str) -> Resource:
-        return _body(self._get(address), "GET", type_)
+        return body(self._get(address), "GET", type_)
 
     def _write(self, method: str, address: str, resource: Resource, headers: Mapping[str, str]) -> Written:
         answer = self._via.write(method, address, codec.dumps(resource), headers)
         if answer.status >= 300:
             raise failures.of_status(method, answer.status, answer.headers, answer.body)
-        return _written(answer, method, resource)
+        return written(answer, method, resource)
 
 
 def client(connection: Connection) -> EhrClient:
@@ -205,101 +175,3 @@ def client(connection: Connection) -> EhrClient:
 
 def _address(type_: str, id_: str) -> str:
     return f"{type_}/{quote(id_, safe='')}"
-
-
-def _body(answer: Answer, method: str, type_: str) -> Resource:
-    """The resource of that type in a successful answer; raises EhrUnavailable for anything else."""
-    if not answer.body.strip():
-        raise failures.not_understood(method, "nothing")
-    if "html" in answer.headers.get("Content-Type", "").lower():
-        raise failures.not_understood(method, "an HTML page")
-    try:
-        value = codec.loads(answer.body)
-    except (MalformedRequest, TooCostly):
-        raise failures.not_understood(method, "something that is not JSON we can read") from None
-    found = value.get("resourceType") if isinstance(value, dict) else None
-    if found == "OperationOutcome" and type_ != found:
-        raise _refused_with_200(method, answer, value)
-    if not isinstance(value, dict) or found != type_:
-        raise failures.not_understood(method, f"no {type_}")
-    return value
-
-
-def _refused_with_200(method: str, answer: Answer, said: Resource) -> EhrRejected | EhrUnavailable:
-    """A success that carries only an OperationOutcome: for a read it is a refusal, for a write nobody can tell."""
-    if method != "GET":
-        return failures.not_understood(method, "an OperationOutcome")
-    return EhrRejected(
-        f"The EHR answered HTTP {answer.status} with an OperationOutcome instead of what was asked for.",
-        status=answer.status,
-        outcome=said,
-    )
-
-
-def _copy(resource: Resource, answer: Answer) -> RemoteCopy:
-    return RemoteCopy(
-        str(resource["resourceType"]),
-        str(resource.get("id") or ""),
-        version_id(resource) or _etag(answer),
-        last_updated(resource),
-        resource,
-    )
-
-
-def remote_copy(resource: Resource) -> RemoteCopy:
-    """A resource of a search page as the EHR's copy."""
-    return RemoteCopy(
-        str(resource["resourceType"]),
-        str(resource.get("id") or ""),
-        version_id(resource),
-        last_updated(resource),
-        resource,
-    )
-
-
-def _written(answer: Answer, method: str, sent: Resource) -> Written:
-    """Where a write landed, by the copy sent back, or by Location and ETag when the EHR sends none (R4 3.1.0.8)."""
-    type_ = str(sent["resourceType"])
-    existed = method == "POST" and answer.status == 200
-    if answer.body.strip() and failures.operation_outcome(answer.body) is None:
-        copy = _copy(_body(answer, method, type_), answer)
-        if not copy.id or (method == "PUT" and copy.id != sent["id"]):
-            raise failures.not_understood(method, f"a {type_} with another id")
-        return Written(type_, copy.id, copy.version, copy.updated, copy.resource, existed)
-    place = placed(answer.headers.get("Location") or answer.headers.get("Content-Location") or "")
-    id_ = str(sent["id"]) if method == "PUT" else place.id if place and place.type == type_ else ""
-    if not id_:
-        raise failures.not_understood(method, "neither the resource nor its Location")
-    return Written(type_, id_, _etag(answer) or (place.version if place else ""), "", None, existed)
-
-
-def placed(location: str) -> reference.Reference | None:
-    """What a Location names, which may be a URL or a path."""
-    found = _LOCATION.search(location)
-    return reference.parse(found[0]) if found else None
-
-
-def _etag(answer: Answer) -> str:
-    return version_of(answer.headers.get("ETag", ""))
-
-
-def version_of(etag: str) -> str:
-    """The version that an ETag names, "" for none."""
-    found = _ETAG.fullmatch(etag.strip())
-    return found[1] if found else ""
-
-
-def _changes(bundle: Resource, type_: str) -> Iterator[tuple[str, str]]:
-    entries = bundle.get("entry")
-    for entry in entries if isinstance(entries, list) else []:
-        request = entry.get("request") if isinstance(entry, dict) else None
-        if not isinstance(request, dict):
-            continue
-        method, url = str(request.get("method") or ""), str(request.get("url") or "")
-        resource = entry.get("resource")
-        named = resource.get("id") if isinstance(resource, dict) else None
-        found = reference.parse(url)
-        if isinstance(named, str):
-            yield named, method
-        elif found and found.type == type_:
-            yield found.id, method

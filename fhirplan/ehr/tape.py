@@ -13,7 +13,7 @@ from typing import Any, Final, Literal
 import requests
 
 from fhirplan.ehr import failures
-from fhirplan.ehr.transport import Answer, Renewed, Transport
+from fhirplan.ehr.transport import Answer, Renewed, Request, Transport
 from fhirplan.errors import EhrFailure, EhrRejected, EhrUnavailable, FhirplanError, Issue
 
 ANSWER_HEADERS: Final = ("Content-Type", "ETag", "Location", "Content-Location", "Retry-After")
@@ -48,10 +48,8 @@ class OffTheTape(FhirplanError):
 def recording(via: Transport, keep: Callable[[Exchange], None]) -> None:
     """Has a transport and its later twins tell each exchange."""
 
-    def told(
-        method: str, url: str, params: Mapping[str, str] | None, body: bytes | None, came: Answer | Exception
-    ) -> None:
-        address = str(requests.Request(method, url, params=params).prepare().url)
+    def told(request: Request, came: Answer | Exception) -> None:
+        method, address, body = request.method, request.address, request.body
         if isinstance(came, Answer):
             named = tuple((name, came.headers[name]) for name in ANSWER_HEADERS if name in came.headers)
             keep(Exchange(method, address, body, came.status, named, came.body))
@@ -108,17 +106,9 @@ class Player(Transport):
         made._tape, made._left, made.counts = self._tape, self._left, self.counts
         return made
 
-    def _exchanged(
-        self,
-        method: str,
-        url: str,
-        params: Mapping[str, str] | None,
-        body: bytes | None,
-        headers: Mapping[str, str],
-    ) -> tuple[Answer, str]:
+    def _exchanged(self, request: Request) -> tuple[Answer, str]:
         self.counts.calls += 1
-        address = str(requests.Request(method, url, params=params).prepare().url)
-        number = self._left.take(method, address, body)
+        number = self._left.take(request.method, request.address, request.body)
         found = self._tape[number]
         self._played(number)
         if found.failure:

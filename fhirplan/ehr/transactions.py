@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from fhirplan.ehr import failures
-from fhirplan.ehr.client import Written, placed, version_of
+from fhirplan.ehr.answered import Written, placed, version_of
 from fhirplan.fhir.codec import Resource
 from fhirplan.fhir.resource import last_updated, version_id
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 from urllib.parse import urljoin, urlsplit
@@ -35,6 +35,22 @@ _NO_TOKEN: Final = 401
 _TOO_MANY: Final = 429
 _SERVER_ERRORS: Final = 500
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What an EHR is asked: a whole URL, with the query that goes with it; the token is put on it when it is sent."""
+
+    method: str
+    url: str
+    params: Mapping[str, str] | None = None
+    body: bytes | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def address(self) -> str:
+        """The URL with its query in it."""
+        return str(requests.Request(self.method, self.url, params=self.params).prepare().url)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +82,8 @@ class Renewed(AuthBase):
         raise NotImplementedError
 
 
-# Told method, URL, query and body of each request, and what came of it.
-Observer = Callable[[str, str, Mapping[str, str] | None, bytes | None, Answer | Exception], None]
+# Told each request, and what came of it.
+Observer = Callable[[Request, Answer | Exception], None]
 
 
 @dataclass(slots=True)
@@ -154,7 +170,7 @@ class Transport:
 
         Raises EhrUnavailable when none comes, with ``outcome_unknown`` unless the request surely never left.
         """
-        return self._once(method, self._url(address), None, body, headers)
+        return self._once(Request(method, self._url(address), None, body, headers))
 
     def close(self) -> None:
         """Closes the pooled connections."""
@@ -169,77 +185,58 @@ class Transport:
     def _read_again(self, url: str, params: Mapping[str, str] | None) -> Answer:
         """A GET whose body may break off: asked for once more, since reading has no effect."""
         try:
-            return self._once("GET", url, params, None, {})
+            return self._once(Request("GET", url, params))
         except failures.BrokenBody:
-            return self._once("GET", url, params, None, {})
+            return self._once(Request("GET", url, params))
 
-    def _once(
-        self,
-        method: str,
-        url: str,
-        params: Mapping[str, str] | None,
-        body: bytes | None,
-        headers: Mapping[str, str],
-    ) -> Answer:
+    def _once(self, request: Request) -> Answer:
         """The answer; where the EHR no longer accepts our token, with a new one: what got a 401 had no effect."""
-        answer, sent = self._sent(method, url, params, body, headers)
+        answer, sent = self._sent(request)
         if answer.status == _NO_TOKEN and self._tokens is not None and sent:
             self._tokens.refused(sent)
-            answer, _ = self._sent(method, url, params, body, headers)
+            answer, _ = self._sent(request)
         return answer
 
-    def _sent(
-        self,
-        method: str,
-        url: str,
-        params: Mapping[str, str] | None,
-        body: bytes | None,
-        headers: Mapping[str, str],
-    ) -> tuple[Answer, str]:
+    def _sent(self, request: Request) -> tuple[Answer, str]:
         """The answer, and the Authorization header it was asked with."""
         try:
-            answer, header = self._exchanged(method, url, params, body, headers)
+            answer, header = self._exchanged(request)
         except Exception as error:
             self.counts.errors += 1
             if self.observer is not None:
-                self.observer(method, url, params, body, error)
+                self.observer(request, error)
             raise
         self.counts.errors += answer.status == _TOO_MANY or answer.status >= _SERVER_ERRORS
         if self.observer is not None:
-            self.observer(method, url, params, body, answer)
+            self.observer(request, answer)
         return answer, header
 
-    def _exchanged(
-        self,
-        method: str,
-        url: str,
-        params: Mapping[str, str] | None,
-        body: bytes | None,
-        headers: Mapping[str, str],
-    ) -> tuple[Answer, str]:
+    def _exchanged(self, request: Request) -> tuple[Answer, str]:
         self._budget.spend(self.urgency)
         self.counts.calls += 1
-        sent = {**headers, "Content-Type": JSON_TYPE} if body is not None else dict(headers)
+        headers = dict(request.headers)
+        if request.body is not None:
+            headers["Content-Type"] = JSON_TYPE
         try:
             response = self._session.request(
-                method,
-                url,
-                params=params,
-                data=body,
-                headers=sent,
+                request.method,
+                request.url,
+                params=request.params,
+                data=request.body,
+                headers=headers,
                 timeout=(min(CONNECT_SECONDS, self.timeout), self.timeout),
                 allow_redirects=False,
                 stream=True,
             )
         except requests.RequestException as error:
-            raise failures.unreachable(error, method) from None
+            raise failures.unreachable(error, request.method) from None
         except HTTPError as error:  # a Retry-After that cannot be read escapes requests' own mapping
-            raise failures.unreachable(error, method) from None
+            raise failures.unreachable(error, request.method) from None
         with response:
             answer = Answer(
                 response.status_code,
                 MappingProxyType(response.headers),
-                self._body(response, method),
+                self._body(response, request.method),
             )
             return answer, response.request.headers.get("Authorization", "")
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from fhirplan.ehr.client import RemoteCopy
+from fhirplan.ehr.answered import RemoteCopy
 from fhirplan.errors import Issue
 from fhirplan.fhir.codec import Resource
 from fhirplan.store import findings, versions

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from fhirplan.coordination.elements import child, objects
-from fhirplan.ehr.client import RemoteCopy, Written, remote_copy
+from fhirplan.ehr.answered import RemoteCopy, Written, remote_copy
 from fhirplan.ehr.discovery import TypeCapability
 from fhirplan.errors import EhrRejected, EhrVersionMismatch
 from fhirplan.fhir.codec import Resource

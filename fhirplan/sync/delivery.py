@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from fhirplan.ehr.client import Written
+from fhirplan.ehr.answered import Written
 from fhirplan.errors import Issue
 from fhirplan.fhir import codec, outcome
 from fhirplan.fhir.codec import Resource

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from fhirplan.ehr.client import remote_copy
+from fhirplan.ehr.answered import remote_copy
 from fhirplan.ehr.discovery import Capabilities, TypeCapability
 from fhirplan.ehr.transactions import Part
 from fhirplan.fhir.codec import Resource

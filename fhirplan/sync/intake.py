@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fhirplan.ehr.client import RemoteCopy, remote_copy
+from fhirplan.ehr.answered import RemoteCopy, remote_copy
 from fhirplan.errors import FhirplanError, Issue
 from fhirplan.fhir import codec, outcome, reference
 from fhirplan.fhir.codec import Resource

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from fhirplan.ehr.client import RemoteCopy
+from fhirplan.ehr.answered import RemoteCopy
 from fhirplan.store.sync.links import Link, Stored
 from fhirplan.sync.instants import instant, is_older
 

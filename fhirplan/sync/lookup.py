@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from fhirplan.ehr.client import RemoteCopy, remote_copy
+from fhirplan.ehr.answered import RemoteCopy, remote_copy
 from fhirplan.ehr.discovery import TypeCapability
 from fhirplan.errors import EhrRejected
 from fhirplan.fhir.codec import Resource

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from fhirplan.ehr.client import RemoteCopy
+from fhirplan.ehr.answered import RemoteCopy
 from fhirplan.errors import Issue
 from fhirplan.fhir.codec import Resource
 from fhirplan.merge.policy import Policy

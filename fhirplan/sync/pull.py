@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Final
 
-from fhirplan.ehr.client import RemoteCopy
+from fhirplan.ehr.answered import RemoteCopy
 from fhirplan.ehr.discovery import TypeCapability
 from fhirplan.errors import EhrFailure, EhrRejected, EhrUnavailable
 from fhirplan.store.sync import checkpoints, links

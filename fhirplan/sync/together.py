@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from fhirplan.ehr import transactions
-from fhirplan.ehr.client import Written
+from fhirplan.ehr.answered import Written
 from fhirplan.ehr.discovery import Capabilities
 from fhirplan.ehr.transactions import Part
 from fhirplan.errors import EhrFailure, EhrRejected, EhrUnavailable, FhirplanError

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from fhirplan.catalog import CATALOG
-from fhirplan.ehr.client import RemoteCopy
+from fhirplan.ehr.answered import RemoteCopy
 from fhirplan.errors import EhrFailure
 from fhirplan.store import versions
 from fhirplan.store.sync import conflicts

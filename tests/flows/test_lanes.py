@@ -173,9 +173,9 @@ def test_calls_say_for_whose_sake_they_are(clinic: Any, ours: Any, make: Any, mo
     told: list[tuple[str, str]] = []
     real = Transport._exchanged
 
-    def exchanged(via: Any, method: str, url: str, *rest: Any) -> Any:
-        told.append((method, via.urgency))
-        return real(via, method, url, *rest)
+    def exchanged(via: Any, request: Any) -> Any:
+        told.append((request.method, via.urgency))
+        return real(via, request)
 
     monkeypatch.setattr(Transport, "_exchanged", exchanged)
     push(dataclasses.replace(ours.sides, bundle=1, lanes=1), Tally())

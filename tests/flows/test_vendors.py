@@ -258,7 +258,7 @@ class _OwnSide:
         return Capabilities("", "", {})
 
     def read(self, type_: str, id_: str) -> Any:
-        from fhirplan.ehr.client import remote_copy
+        from fhirplan.ehr.answered import remote_copy
 
         found = self.ours.get(type_, id_)
         return remote_copy(found) if found else None
