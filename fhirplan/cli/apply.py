@@ -68,13 +68,7 @@ def command(
     ]
     reply = _applied(services, connection, template, [(name, value) for name, value in given if value])
     services.database.close()
-    if reply.status >= 400:
-        click.echo("\n".join(item.text for item in reply.issues), err=True)
-        raise click.exceptions.Exit(1)
-    if form == "json":
-        click.echo(reply.body.decode())
-    else:
-        _show(codec.loads(reply.body))
+    _tell(reply, form)
 
 
 def _applied(services: Services, connection: str, template: str, given: list[tuple[str, str]]) -> Reply:
@@ -89,6 +83,17 @@ def _applied(services: Services, connection: str, template: str, given: list[tup
         request_id=services.new_id(),
     )
     return perform(services, asked)
+
+
+def _tell(reply: Reply, form: str) -> None:
+    """Says what came of it; ends with 1 where it was refused."""
+    if reply.status >= 400:
+        click.echo("\n".join(item.text for item in reply.issues), err=True)
+        raise click.exceptions.Exit(1)
+    if form == "json":
+        click.echo(reply.body.decode())
+    else:
+        _show(codec.loads(reply.body))
 
 
 def _show(made: Any) -> None:

@@ -46,11 +46,7 @@ def blueprint(store: Store, log: Log, faults: Faults) -> flask.Blueprint:
 
     @admin.get("/requests")
     def requests() -> flask.Response:
-        last = flask.request.args.get("last", str(KEPT))
-        if not last.isdecimal():
-            raise MalformedRequest(f"last is {last[:40]!r}. It is how many of the newest requests to list.")
-        listed = list(log)
-        return _json({"requests": listed[max(len(listed) - int(last), 0) :]})
+        return _json({"requests": _newest(log, flask.request.args.get("last", str(KEPT)))})
 
     @admin.post("/edit")
     def edit() -> flask.Response:
@@ -62,13 +58,7 @@ def blueprint(store: Store, log: Log, faults: Faults) -> flask.Blueprint:
 
     @admin.post("/faults")
     def script() -> flask.Response:
-        asked_for = codec.loads(flask.request.get_data())
-        listed, seed = (
-            (asked_for.get("rules"), asked_for.get("seed")) if isinstance(asked_for, dict) else (asked_for, None)
-        )
-        if seed is not None and not isinstance(seed, int):
-            raise MalformedRequest("seed is no whole number.")
-        faults.play(rules(listed), seed)
+        _play(faults, codec.loads(flask.request.get_data()))
         return _json(faults.counters())
 
     @admin.delete("/faults")
@@ -77,6 +67,21 @@ def blueprint(store: Store, log: Log, faults: Faults) -> flask.Blueprint:
         return _json(faults.counters())
 
     return admin
+
+
+def _newest(log: Log, last: str) -> list[dict[str, Any]]:
+    if not last.isdecimal():
+        raise MalformedRequest(f"last is {last[:40]!r}. It is how many of the newest requests to list.")
+    listed = list(log)
+    return listed[max(len(listed) - int(last), 0) :]
+
+
+def _play(faults: Faults, wanted: Any) -> None:
+    """Plays a script of faults: its rules, or those with the seed of their chance."""
+    listed, seed = (wanted.get("rules"), wanted.get("seed")) if isinstance(wanted, dict) else (wanted, None)
+    if seed is not None and not isinstance(seed, int):
+        raise MalformedRequest("seed is no whole number.")
+    faults.play(rules(listed), seed)
 
 
 def _edited(store: Store, log: Log, wanted: Any) -> flask.Response:

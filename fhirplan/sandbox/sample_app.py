@@ -56,20 +56,8 @@ def sample_app(base: str) -> flask.Blueprint:
         while len(begun) >= _MOST:
             begun.pop(next(iter(begun)))
         begun[state] = _Begun(verifier, found["token_endpoint"])
-        asked = {
-            "response_type": "code",
-            "client_id": CLIENT,
-            "redirect_uri": _back(),
-            "scope": " ".join(SCOPES),
-            "state": state,
-            "aud": base,
-            "launch": flask.request.args.get("launch", ""),
-            "code_challenge": _challenge(verifier),
-            "code_challenge_method": "S256",
-        }
-        answer = flask.Response(
-            status=302, headers={"Location": f"{found['authorization_endpoint']}?{urlencode(asked)}"}
-        )
+        address = f"{found['authorization_endpoint']}?{urlencode(_asked(base, state, verifier))}"
+        answer = flask.Response(status=302, headers={"Location": address})
         answer.set_cookie(_COOKIE, state, httponly=True, samesite="Lax", path="/sample-app")
         return answer
 
@@ -89,6 +77,21 @@ def sample_app(base: str) -> flask.Blueprint:
         return _page("", 200, base=base, **_read(base, told.json()))
 
     return door
+
+
+def _asked(base: str, state: str, verifier: str) -> dict[str, str]:
+    """The authorization request of the launch that was opened."""
+    return {
+        "response_type": "code",
+        "client_id": CLIENT,
+        "redirect_uri": _back(),
+        "scope": " ".join(SCOPES),
+        "state": state,
+        "aud": base,
+        "launch": flask.request.args.get("launch", ""),
+        "code_challenge": _challenge(verifier),
+        "code_challenge_method": "S256",
+    }
 
 
 def _read(base: str, told: dict[str, Any]) -> dict[str, Any]:

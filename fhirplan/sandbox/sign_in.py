@@ -22,38 +22,14 @@ def sign_in_door(store: Store, desk: Desk) -> flask.Blueprint:
 
     @door.route("/auth/authorize", methods=["GET", "POST"])
     def authorize() -> flask.Response:
-        text = flask.request.query_string if flask.request.method == "GET" else flask.request.get_data()
-        given = dict(parse_qsl(text.decode("latin-1"), keep_blank_values=True))
-        try:
-            made = desk.asked(given, f"{_base()}/fhir")
-            if isinstance(made, str):
-                return _lead(made)
-            number, request = made
-            if request.opening is not None:
-                # Whoever has the chart open is signed in already.
-                return _lead(desk.approve(number, request.opening))
-        except NotSafe as error:
-            return flask.Response(str(error), 400, content_type="text/plain")
-        picks = {"launch/patient"} & set(request.scope.split()) or "patient/" in request.scope
-        return _page(
-            SIGN_IN,
-            "Sign in at the sandbox EHR",
-            request_id=number,
-            users=_people(store, "Practitioner"),
-            patients=_people(store, "Patient") if picks else None,
-            app=request.app.client_id,
-            scope=request.scope,
-        )
+        return _authorized(store, desk)
 
     @door.post("/auth/sign-in")
     def sign_in() -> flask.Response:
         form = flask.request.form
         user, patient = form.get("user", ""), form.get("patient", "")
         allowed = form.get("allow") == "yes" and user
-        try:
-            return _lead(desk.approve(form.get("request", ""), Opening(user, patient) if allowed else None))
-        except NotSafe as error:
-            return flask.Response(str(error), 400, content_type="text/plain")
+        return _lead(desk.approve(form.get("request", ""), Opening(user, patient) if allowed else None))
 
     @door.get("/auth/keys")
     def keys() -> flask.Response:
@@ -71,18 +47,48 @@ def sign_in_door(store: Store, desk: Desk) -> flask.Blueprint:
 
     @door.get("/launcher/chart")
     def chart() -> flask.Response:
-        given = flask.request.args
-        app = desk.apps.get(given.get("app", ""))
-        if app is None or not app.launch_url:
-            return flask.Response("No such app is registered here.", 404, content_type="text/plain")
-        opening = Opening(
-            given.get("user", ""), given.get("patient", ""), given.get("encounter", ""), given.get("intent", "")
-        )
-        address = leading(app.launch_url, {"iss": f"{_base()}/fhir", "launch": desk.open_chart(opening)})
-        name = dict(_people(store, "Patient")).get(opening.patient, opening.patient)
-        return _page(CHART, f"Chart of {name}", address=address)
+        return _chart(store, desk, flask.request.args)
+
+    @door.errorhandler(NotSafe)
+    def not_safe(error: NotSafe) -> flask.Response:
+        return flask.Response(str(error), 400, content_type="text/plain")
 
     return door
+
+
+def _authorized(store: Store, desk: Desk) -> flask.Response:
+    """Where an authorization request leads: back to the app, or to the page where a person signs in."""
+    text = flask.request.query_string if flask.request.method == "GET" else flask.request.get_data()
+    made = desk.asked(dict(parse_qsl(text.decode("latin-1"), keep_blank_values=True)), f"{_base()}/fhir")
+    if isinstance(made, str):
+        return _lead(made)
+    number, request = made
+    if request.opening is not None:
+        # Whoever has the chart open is signed in already.
+        return _lead(desk.approve(number, request.opening))
+    picks = {"launch/patient"} & set(request.scope.split()) or "patient/" in request.scope
+    return _page(
+        SIGN_IN,
+        "Sign in at the sandbox EHR",
+        request_id=number,
+        users=_people(store, "Practitioner"),
+        patients=_people(store, "Patient") if picks else None,
+        app=request.app.client_id,
+        scope=request.scope,
+    )
+
+
+def _chart(store: Store, desk: Desk, given: Mapping[str, str]) -> flask.Response:
+    """The chart of a patient, with the app that was picked opened in it."""
+    app = desk.apps.get(given.get("app", ""))
+    if app is None or not app.launch_url:
+        return flask.Response("No such app is registered here.", 404, content_type="text/plain")
+    opening = Opening(
+        given.get("user", ""), given.get("patient", ""), given.get("encounter", ""), given.get("intent", "")
+    )
+    address = leading(app.launch_url, {"iss": f"{_base()}/fhir", "launch": desk.open_chart(opening)})
+    name = dict(_people(store, "Patient")).get(opening.patient, opening.patient)
+    return _page(CHART, f"Chart of {name}", address=address)
 
 
 def _people(store: Store, type_: str) -> list[tuple[str, str]]:
