@@ -10,7 +10,7 @@ ParameterType = Literal["token", "reference", "date", "string", "number", "quant
 
 # Prefixes of R4 section 3.1.1.4.5 per type; a type that is not named takes none.
 DATE_PREFIXES: Final = ("eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap")
-NUMBER_PREFIXES: Final = ("eq", "ne", "gt", "lt", "ge", "le", "ap")
+NUMBER_PREFIXES: Final = DATE_PREFIXES
 
 # Modifiers of R4 section 3.1.1.4.2 per type. A reference takes besides them the name of a type it may point to.
 MODIFIERS: Final[Mapping[str, tuple[str, ...]]] = {

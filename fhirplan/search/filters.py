@@ -26,7 +26,7 @@ from fhirplan.search.criteria import (
     Some,
     StringValue,
 )
-from fhirplan.search.definitions import ID, LAST_UPDATED, SearchParameter
+from fhirplan.search.definitions import DATE_PREFIXES, ID, LAST_UPDATED, NUMBER_PREFIXES, SearchParameter
 from fhirplan.search.literals import invalid, shown
 
 DEEPEST: Final = 20
@@ -36,9 +36,9 @@ OPERATORS: Final[Mapping[str, tuple[str, ...]]] = {
     "reference": ("eq", "ne", "re"),
     "uri": ("eq", "ne"),
     "string": ("eq", "ne", "co", "sw", "ew"),
-    "date": ("eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap"),
-    "number": ("eq", "ne", "gt", "lt", "ge", "le", "ap"),
-    "quantity": ("eq", "ne", "gt", "lt", "ge", "le", "ap"),
+    "date": DATE_PREFIXES,
+    "number": NUMBER_PREFIXES,
+    "quantity": NUMBER_PREFIXES,
 }
 _TOKEN: Final = re.compile(r'\s*([()]|"(?:[^"\\]|\\.)*"|[^\s()"]+)', re.DOTALL)
 _WORDS: Final = frozenset({"and", "or", "not"})

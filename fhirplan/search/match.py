@@ -273,6 +273,10 @@ def _number(wanted: NumberValue, low: float, high: float) -> bool:
             return high >= wanted.exact
         case "le":
             return low <= wanted.exact
+        case "sa":
+            return low > wanted.exact
+        case "eb":
+            return high < wanted.exact
         case _:
             return low <= wanted.high and high >= wanted.low
 

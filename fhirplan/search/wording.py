@@ -44,6 +44,8 @@ _NUMBER: Final = {
     "lt": "is under",
     "ge": "is at least",
     "le": "is at most",
+    "sa": "begins over",
+    "eb": "ends under",
 }
 _TEXT: Final = {"begins": "begins with", "contains": "contains", "ends": "ends with", "is": "is"}
 

@@ -93,10 +93,24 @@ def test_an_open_period_goes_on():
         ("101", "ne100", True),
         ("109", "ap100", True),
         ("111", "ap100", False),
+        ("100.1", "sa100", True),
+        ("100", "sa100", False),
+        ("99.9", "eb100", True),
+        ("100", "eb100", False),
     ],
 )
 def test_numbers(stored, search, expected):
     risk = {"resourceType": "RiskAssessment", "id": "r", "prediction": [{"probabilityDecimal": loads(stored)}]}
+    assert found(risk, f"probability={search}") is expected
+
+
+@pytest.mark.parametrize(
+    ("search", "expected"),
+    [("gt0.3", True), ("sa0.3", False), ("sa0.1", True), ("lt0.3", True), ("eb0.3", False), ("eb0.5", True)],
+)
+def test_a_range_begins_after_a_number_or_ends_before_it_as_a_whole(search, expected):
+    probability = {"low": {"value": loads("0.2")}, "high": {"value": loads("0.4")}}
+    risk = {"resourceType": "RiskAssessment", "id": "r", "prediction": [{"probabilityRange": probability}]}
     assert found(risk, f"probability={search}") is expected
 
 

@@ -144,7 +144,7 @@ def test_quantities_have_a_unit_or_none():
         ("Task", "due=2026-02-30", "due", "2026-11-21"),
         ("Task", "due=xx2026", "due", "ge"),
         ("RiskAssessment", "probability=high", "probability", "number"),
-        ("RiskAssessment", "probability=sa5", "probability", "number"),
+        ("RiskAssessment", "probability=xx5", "probability", "number"),
         ("RiskAssessment", "probability=NaN", "probability", "number"),
         ("RiskAssessment", "probability=1e9999", "probability", "number"),
         ("Observation", "value-quantity=5|mg", "value-quantity", "system"),

@@ -122,6 +122,10 @@ def _number(prefix: str, index: FromClause, value: _Named) -> _Clause:
             return high >= value("exact")
         case "le":
             return low <= value("exact")
+        case "sa":
+            return low > value("exact")
+        case "eb":
+            return high < value("exact")
         case "ap":
             return and_(low <= value("high"), high >= value("low"))
         case _:
