@@ -10,6 +10,7 @@ from fhirplan.chart.edits import (
     Form,
     Write,
     Wrong,
+    chosen,
     day_of,
     end_of,
     moment_of,
@@ -39,6 +40,7 @@ _TYPES: Final = {
     "contact-payer": "authorization",
 }
 _MOST_MINUTES: Final = 600
+_STEPS: Final = frozenset({"suggested", "keep", "again", "done"})
 
 
 def documented(
@@ -53,6 +55,8 @@ def documented(
     if how is None:
         raise BadForm(Wrong("how", "val.how"))
     step = text_of(form, "next") or "suggested"
+    if step not in _STEPS:
+        raise BadForm(Wrong("next", "val.choice"))
     again = day_of(form, "again", world)
     if step == "again" and again is None:
         raise BadForm(Wrong("again", "val.again"))
@@ -134,7 +138,7 @@ def _medium(name: str) -> dict[str, Any]:
 
 
 def _topic(form: Form) -> dict[str, Any] | None:
-    found = codes.concept("cm-contact-topic", text_of(form, "topic"))
+    found = chosen(form, "topic", "cm-contact-topic")
     return {"coding": [found.coding()]} if found else None
 
 
@@ -142,7 +146,9 @@ def _recipient(form: Form, patient: str, how: str, world: World) -> dict[str, st
     ref = text_of(form, "recipient")
     if not ref and how == "reached-representative":
         ref = next((f"RelatedPerson/{item['id']}" for item in world.of("RelatedPerson")), "")
-    ref = ref if ref in world.known else f"Patient/{patient}"
+    if ref and ref not in world.known and ref != f"Patient/{patient}":
+        raise BadForm(Wrong("recipient", "val.choice"))
+    ref = ref or f"Patient/{patient}"
     return reference(ref, _name(ref, world))
 
 

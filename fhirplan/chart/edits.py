@@ -10,6 +10,7 @@ from datetime import date, datetime, time, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+from fhirplan.chart import codes
 from fhirplan.chart.world import World
 from fhirplan.coordination.elements import objects, target
 from fhirplan.errors import FhirplanError
@@ -52,6 +53,15 @@ class BadForm(FhirplanError):
 def text_of(form: Form, name: str) -> str:
     """What was typed into a field, without the blanks around it and no longer than a note may be."""
     return form.get(name, "").replace("\r\n", "\n").strip()[:MOST_TEXT]
+
+
+def chosen(form: Form, name: str, system: str) -> codes.Concept | None:
+    """The concept of one of our systems that a field chose, None for no choice. Raises BadForm for what is none."""
+    text = text_of(form, name)
+    found = codes.concept(system, text)
+    if text and found is None:
+        raise BadForm(Wrong(name, "val.choice"))
+    return found
 
 
 def now_of(world: World) -> str:

@@ -70,10 +70,11 @@ def new(form: Form, key: str, patient: str, plan: Resource, world: World) -> lis
         wrong += [] if day else [Wrong("due", "val.goaldue")]
     except BadForm as error:
         wrong += error.wrong
-    target = _target(form, wrong)
+    target, need = _target(form, wrong), text_of(form, "need")
+    wrong += [Wrong("need", "val.choice")] if need and need not in world.known else []
     if wrong or domain is None or day is None:
         raise BadForm(*wrong)
-    need, priority = text_of(form, "need"), text_of(form, "priority") or "medium-priority"
+    priority = text_of(form, "priority") or "medium-priority"
     made: Resource = {
         "resourceType": "Goal",
         "id": key,
@@ -88,7 +89,7 @@ def new(form: Form, key: str, patient: str, plan: Resource, world: World) -> lis
         "target": [{**target, "dueDate": day.isoformat()}],
         "statusDate": world.today.isoformat(),
         "expressedBy": reference(f"Patient/{patient}"),
-        "addresses": [reference(need)] if need in world.known else None,
+        "addresses": [reference(need)] if need else None,
     }
     made = {name: value for name, value in made.items() if value is not None}
     listed = [*objects(plan.get("goal")), reference(f"Goal/{key}")]
@@ -108,7 +109,9 @@ def _target(form: Form, wrong: list[Wrong]) -> dict[str, Any]:
     measure = next((item for item in MEASURES if item.code == text_of(form, "measure")), None)
     low, high = (_number(form, name, wrong) for name in ("low", "high"))
     if measure is None:
-        if low is not None or high is not None:
+        if text_of(form, "measure"):
+            wrong.append(Wrong("measure", "val.choice"))
+        elif low is not None or high is not None:
             wrong.append(Wrong("measure", "val.measure"))
         return {}
     if low is None and high is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from fhirplan.chart import codes, people
-from fhirplan.chart.edits import BadForm, Form, Write, Wrong, day_of, end_of, noted, now_of, reference, text_of
+from fhirplan.chart.edits import BadForm, Form, Write, Wrong, chosen, day_of, end_of, noted, now_of, reference, text_of
 from fhirplan.chart.needs import NEED_TYPE
 from fhirplan.chart.world import World
 from fhirplan.coordination import due
@@ -66,7 +66,7 @@ def moved(task: Resource, form: Form, version: str, key: str, world: World) -> l
         barrier, extra = _barrier(task, form, key, world)
         made = _blocked_by(made, barrier) if barrier else made
     if to == "completed":
-        made = _finished(made, text_of(form, "outcome"), world)
+        made = _finished(made, chosen(form, "outcome", "cm-task-outcome"), world)
     if to in _OWNED and not made.get("owner"):
         if not world.me:
             raise BadForm(Wrong("owner", "val.owner"))
@@ -80,7 +80,7 @@ def _now(world: World) -> Any:
 
 
 def _reason(form: Form) -> dict[str, Any]:
-    found = codes.concept("cm-task-status-reason", text_of(form, "reason"))
+    found = chosen(form, "reason", "cm-task-status-reason")
     words = text_of(form, "reason_text")
     if not found and not words:
         raise BadForm(Wrong("reason", "val.why"))
@@ -91,7 +91,9 @@ def _barrier(task: Resource, form: Form, key: str, world: World) -> tuple[str, l
     known, words = text_of(form, "barrier"), text_of(form, "new_barrier")
     if words:
         return f"Condition/{key}", [Write(_condition(task, words, key, world))]
-    return (known, []) if known in world.known else ("", [])
+    if known and known not in world.known:
+        raise BadForm(Wrong("barrier", "val.choice"))
+    return known, []
 
 
 def _condition(task: Resource, words: str, key: str, world: World) -> Resource:
@@ -123,10 +125,9 @@ def _blocked_by(task: Resource, ref: str) -> Resource:
     return {**task, "extension": [*objects(task.get("extension")), extension]}
 
 
-def _finished(task: Resource, outcome: str, world: World) -> Resource:
+def _finished(task: Resource, outcome: codes.Concept | None, world: World) -> Resource:
     made = {**task, "executionPeriod": {**(child(task, "executionPeriod") or {}), "end": now_of(world)}}
-    found = codes.concept("cm-task-outcome", outcome)
-    return with_output(made, "outcome", {"valueCodeableConcept": found.concept()}) if found else made
+    return with_output(made, "outcome", {"valueCodeableConcept": outcome.concept()}) if outcome else made
 
 
 def with_output(task: Resource, kind: str, value: dict[str, Any]) -> Resource:
@@ -209,17 +210,18 @@ def new(form: Form, key: str, patient: str, plan: Resource, world: World) -> lis
     day = day_of(form, "due", world)
     wrong = [Wrong("kind", "val.kind")] if kind is None else []
     wrong += [Wrong("due", "val.due")] if day is None else []
-    owner = text_of(form, "owner")
+    owner, goal = text_of(form, "owner"), text_of(form, "goal")
     if owner and owner not in world.known:
         wrong.append(Wrong("owner", "val.owner"))
+    if goal and goal not in world.known:
+        wrong.append(Wrong("goal", "val.choice"))
     if wrong or kind is None or day is None:
         raise BadForm(*wrong)
-    goal = text_of(form, "goal")
     made: Resource = {
         "resourceType": "Task",
         "id": key,
         "meta": {"profile": [f"{PROFILES}task"]},
-        "extension": [{"url": PERTAINS_TO_GOAL, "valueReference": reference(goal)}] if goal in world.known else None,
+        "extension": [{"url": PERTAINS_TO_GOAL, "valueReference": reference(goal)}] if goal else None,
         "basedOn": [reference(f"CarePlan/{plan['id']}")],
         "status": "accepted" if owner and owner == world.me else "requested",
         "intent": "order",
@@ -256,7 +258,7 @@ def acknowledged(task: Resource, world: World) -> list[Write]:
     version = str(child(task, "meta", "versionId") or "")
     if str(task.get("status")) in TERMINAL:
         return []
-    made = _finished({**task, "status": "completed"}, "acknowledged", world)
+    made = _finished({**task, "status": "completed"}, codes.concept("cm-task-outcome", "acknowledged"), world)
     if not made.get("owner") and world.me:
         made["owner"] = reference(world.me, _name(world.me, world))
     return [Write(applied(task, fitting(made), _now(world)), version)]

@@ -24,10 +24,15 @@ def command() -> None:
 @click.argument("url")
 def explain(token: TextIO | None, body: BinaryIO | None, method: str, url: str) -> None:
     """Say of one request which rule allows or hides what. Example: explain --token - GET /fhir/Goal?patient=p1"""
+    sent = body.read() if body is not None else b""
+    if body is not None and not sent.strip():
+        raise click.BadParameter(
+            "The file is empty. Give the Bundle that the request sends, as JSON.", param_hint="--body"
+        )
     services = assembly.build(settings.load())
     bearer = f"Bearer {token.read().strip()}" if token is not None else ""
     try:
-        request = Request(method, url, bearer, body.read() if body is not None else b"")
+        request = Request(method, url, bearer, sent)
         for line in access_explained(services, request, READS):
             click.echo(line)
     finally:

@@ -189,6 +189,23 @@ def test_a_page_under_more_is_named_among_the_tabs_and_the_rest_stays_folded(bro
     context.close()
 
 
+def test_on_a_phone_the_tabs_are_one_line_that_unfolds_without_script(browser, site):
+    context = browser.new_context(
+        viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True, java_script_enabled=False
+    )
+    page = context.new_page()
+    page.goto(f"{site}{CHART}/transition")
+    assert page.locator("#tabs").bounding_box()["height"] < 60
+    summary = page.locator(".sections summary")
+    assert summary.inner_text().split() == ["Sections:", "Change", "of", "setting"]
+    assert summary.bounding_box()["height"] >= 44
+    summary.click()
+    page.locator(".sections").get_by_role("link", name="Goals").click()
+    page.wait_for_url("**/goals")
+    assert page.locator(".to-sections").is_visible()
+    context.close()
+
+
 def test_after_a_save_the_header_says_as_well_that_the_ehr_has_not_heard_of_it_yet(nurse, ward):
     page = opened(nurse, ward, "/tasks/task-visit7")
     assert "In step with Epic" in text(page, "#standing")

@@ -152,3 +152,15 @@ def test_a_database_is_copied_once(tmp_path: Path) -> None:
     assert code == 2
     assert "holds something already" in said
     assert run(tmp_path, "migrate", "--from", "nonsense", **new)[0] == 2
+
+
+def test_a_body_that_is_no_json_is_not_explained(tmp_path: Path) -> None:
+    (tmp_path / "body.txt").write_text("this is no JSON")
+    (tmp_path / "empty.json").touch()
+    assert run(tmp_path, "migrate")[0] == 0
+    code, said = run(tmp_path, "access", "explain", "--body", "body.txt", "POST", "/fhir")
+    assert code != 0
+    assert "This is not JSON" in said
+    code, said = run(tmp_path, "access", "explain", "--body", "empty.json", "POST", "/fhir")
+    assert code == 2
+    assert "The file is empty" in said

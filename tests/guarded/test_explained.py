@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from fhirplan.errors import MalformedRequest
 from fhirplan.interactions.operations.access_explained import Request, access_explained
 from fhirplan.interactions.perform import READS
 from fhirplan.store import audit
@@ -84,6 +85,23 @@ def test_receipts_and_conflicts(two_patients, a):
     every = two_patients.caller("system/Goal.rs")
     assert "conflict 1: Goal/gb: seen" in told(two_patients, every, "/fhir/$conflicts")
     assert "right (u) to all" in told(two_patients, every, "/fhir/$conflicts/1", "POST")
+
+
+@pytest.mark.parametrize(
+    ("sent", "said"),
+    [
+        (b"this is no JSON", "This is not JSON"),
+        (b"[]", "this is an array"),
+        (b'{"entry": []}', "resourceType is missing"),
+        (b'{"resourceType": "Goal"}', "The body is a Goal"),
+    ],
+)
+@pytest.mark.parametrize("somebody", [True, False])
+def test_a_body_that_is_no_bundle_is_refused_whoever_asks(two_patients, a, sent, said, somebody):
+    request = Request("POST", "/fhir", f"Bearer {a.token}" if somebody else "", sent)
+    with pytest.raises(MalformedRequest) as refused:
+        list(access_explained(two_patients.services, request, READS))
+    assert said in refused.value.text
 
 
 def test_each_entry_of_a_batch(two_patients, a):

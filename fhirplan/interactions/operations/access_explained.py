@@ -10,8 +10,9 @@ from urllib.parse import urlsplit
 from fhirplan.access.actor import OPERATOR, Actor
 from fhirplan.access.decide import NEEDS, PUBLIC, Limit, decide, limits
 from fhirplan.catalog import CATALOG, spec
-from fhirplan.errors import FhirplanError, NotFound
+from fhirplan.errors import FhirplanError, MalformedRequest, NotFound
 from fhirplan.fhir import codec
+from fhirplan.fhir.codec import Resource
 from fhirplan.interactions.address import AUDIT, Address, address
 from fhirplan.interactions.authenticate import authenticate
 from fhirplan.interactions.bundles.entries import entry, listed
@@ -50,9 +51,11 @@ class Request:
 def access_explained(services: Services, request: Request, reads: Mapping[str, Read]) -> Iterator[str]:
     """Line by line, for an operator: it also tells of what the caller may not know. Nothing is written.
 
-    ``reads`` are the interactions that only read. Raises NotFound for a url below no FHIR base, and what ``address``
-    does.
+    ``reads`` are the interactions that only read. Raises NotFound for a url below no FHIR base, MalformedRequest for a
+    body that is no Bundle, and what ``address`` does.
     """
+    if request.body:
+        _bundle_in(services, request.body)
     connection, path, pairs = _placed(services, request.url)
     try:
         actor = authenticate(services, request.authorization, connection)
@@ -133,7 +136,7 @@ def _explained(services: Services, asked: Interaction, reads: Mapping[str, Read]
 
 def _entries(services: Services, asked: Interaction, reads: Mapping[str, Read]) -> Iterator[str]:
     """Each entry of a batch or transaction as the request that it is."""
-    bundle = codec.loads(asked.body, max_depth=services.settings.max_depth) if isinstance(asked.body, bytes) else {}
+    bundle = _bundle_in(services, asked.body) if isinstance(asked.body, bytes) else asked.body
     for index, item in enumerate(listed(services, bundle)):
         try:
             inner = entry(asked, index, item).interaction
@@ -143,6 +146,15 @@ def _entries(services: Services, asked: Interaction, reads: Mapping[str, Read]) 
         yield f"entry {index}: {inner.kind}" + (f" of {inner.type}" if inner.type else "")
         for line in _explained(services, replace(inner, actor=asked.actor), reads):
             yield f"entry {index}: {line}"
+
+
+def _bundle_in(services: Services, body: bytes) -> Resource:
+    """The batch or transaction that a body is; raises MalformedRequest where it is none."""
+    found = codec.loads_resource(body, max_depth=services.settings.max_depth)
+    if found["resourceType"] != "Bundle":
+        kind = found["resourceType"][:40]
+        raise MalformedRequest(f"The body is a {kind}. Give the Bundle (batch or transaction) that the request sends.")
+    return found
 
 
 def _limits(services: Services, tx: Transaction, asked: Interaction, actor: Actor) -> Iterator[str]:

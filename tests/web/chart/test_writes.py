@@ -50,6 +50,44 @@ def test_an_attempt_does_not_complete_the_task_and_says_so_beside_the_field(nurs
     assert nurse.stored("Task/task-call48")["status"] == "accepted"
 
 
+@pytest.mark.parametrize(
+    "forged", [{"topic": "gossip"}, {"recipient": "Patient/other"}, {"next": "whatever"}, {"how": "telepathy"}]
+)
+def test_a_call_with_a_choice_that_is_not_offered_is_refused_at_its_place_and_keeps_what_was_typed(nurse, forged):
+    values = nurse.fill("/contacts/new", "/contacts/new", how="reached", said="Typed with care")
+    text = nurse.send("/contacts/new", {**values, **forged}, 422)
+    assert f'id="call-{next(iter(forged))}-wrong"' in text
+    assert ">Typed with care</textarea>" in text
+    assert nurse.stored("Task/task-call48")["status"] == "accepted"
+
+
+@pytest.mark.parametrize(
+    ("to", "forged"),
+    [
+        ("completed", {"outcome": "magic"}),
+        ("on-hold", {"reason": "magic"}),
+        ("on-hold", {"reason": "missing-information", "barrier": "Condition/elsewhere"}),
+    ],
+)
+def test_a_move_with_a_choice_that_is_not_offered_is_refused_at_its_place(nurse, to, forged):
+    values = nurse.fill("/tasks/task-call48", "/tasks/task-call48/move")
+    text = nurse.send("/tasks/task-call48/move", {**values, "to": to, "note": "Typed with care", **forged}, 422)
+    assert f'id="move-{list(forged)[-1]}-wrong"' in text
+    assert "Choose one of the list." in text
+    assert ">Typed with care</textarea>" in text
+    assert nurse.stored("Task/task-call48")["status"] == "accepted"
+
+
+def test_a_new_task_and_a_new_goal_name_only_what_is_there(nurse):
+    task = nurse.fill("/tasks/new", "/tasks/new", kind="teach-self-care", title="Typed", due="2026-03-20")
+    assert 'id="new-goal-wrong"' in nurse.send("/tasks/new", {**task, "goal": "Goal/elsewhere"}, 422)
+    goal = nurse.fill("/goals/new", "/goals/new", words="Walk to church", due="2026-04-05")
+    text = nurse.send("/goals/new", {**goal, "measure": "0000-0", "need": "Condition/elsewhere"}, 422)
+    assert 'id="new-measure-wrong"' in text
+    assert 'id="new-need-wrong"' in text
+    assert "Walk to church" in text
+
+
 def test_a_form_sent_twice_is_saved_once(nurse):
     values = nurse.fill("/contacts/new", "/contacts/new", how="left-message", said="Once")
     nurse.send("/contacts/new", values)
