@@ -94,6 +94,7 @@ def written(answer: Answer, method: str, sent: Resource) -> Written:
     """Where a write landed, by the copy sent back, or by Location and ETag when the EHR sends none (R4 3.1.0.8)."""
     type_ = str(sent["resourceType"])
     existed = method == "POST" and answer.status == 200
+    failures.check_taken(answer.status, answer.body)
     if answer.body.strip() and failures.operation_outcome(answer.body) is None:
         copy = answered_copy(body(answer, method, type_), answer)
         if not copy.id or (method == "PUT" and copy.id != sent["id"]):

@@ -93,6 +93,9 @@ class EhrClient:
                 return None
             raise
         resource = body(answer, "GET", type_)
+        if type_ == "Patient" and resource.get("id") not in (None, id_):
+            # Two records that were merged: it is a matter of this patient only.
+            raise EhrRejected("The EHR answers for this Patient with another one, as where it merged two.", status=200)
         if resource.get("id") != id_:
             raise failures.not_understood("GET", f"another {type_} than was asked for")
         return answered_copy(resource, answer)
@@ -134,6 +137,7 @@ class EhrClient:
         answer = self._via.write("DELETE", _address(type_, id_), None, headers)
         if answer.status >= 300 and answer.status not in (404, 410):
             raise failures.of_status("DELETE", answer.status, answer.headers, answer.body)
+        failures.check_taken(answer.status, answer.body)
 
     def transact(self, bundle: Resource) -> Resource:
         """The response to a transaction Bundle, which took effect as a whole (R4 section 3.1.0.11.2)."""

@@ -21,6 +21,7 @@ LATER: Final = "It is tried again later."
 """What passes do of themselves, and a command that asks once does not."""
 _TRUST: Final = "If it is signed by a CA of your own, name that CA's file in the environment: REQUESTS_CA_BUNDLE."
 _WRITES: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+_CREATED: Final = 201
 _NEVER_TAKEN: Final = frozenset({401, 425, 429})
 _WORDS: Final = {
     400: "it says the request is wrong",
@@ -140,6 +141,15 @@ def of_status(method: str, status: int, headers: Mapping[str, str], body: bytes)
     if 300 <= status < 400:
         reason = f"The EHR answered {method} with a redirect (HTTP {status}), which is not followed. Check ehr_url."
     return EhrRejected(_issue(_code(status), reason), status=status, outcome=said)
+
+
+def check_taken(status: int, body: bytes) -> None:
+    """Raises EhrRejected for a write answered as a success that says it failed; what got a 201 was created."""
+    said = operation_outcome(body) if status != _CREATED else None
+    failed = " ".join(item.text for item in outcome.issues(said) if item.is_error)
+    if failed:
+        text = f"The EHR answered HTTP {status}, and said that it failed: {failed[:500]}"
+        raise EhrRejected(text, status=status, outcome=said)
 
 
 def operation_outcome(body: bytes) -> dict[str, Any] | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from fhirplan.fhir import reference
 from fhirplan.fhir.codec import Resource
 from fhirplan.fhir.resource import content_hash, without_server_fields
 
@@ -15,6 +16,7 @@ SID: Final = "http://fhirplan.dev/fhir/sid/"
 # R4: Provenance has no identifier, and a QuestionnaireResponse has room for one only; a tag serves there.
 _WITHOUT_IDENTIFIER: Final = frozenset({"Provenance"})
 _ONE_IDENTIFIER: Final = frozenset({"QuestionnaireResponse"})
+_PATIENT: Final = ("subject", "patient", "for", "beneficiary")
 
 
 def sid_system(type_: str) -> str:
@@ -32,6 +34,22 @@ def same(one: Resource | None, other: Resource | None) -> bool:
     if one is None or other is None:
         return one is other
     return content_hash(unmarked(one)) == content_hash(unmarked(other))
+
+
+def patient_element(resource: Resource) -> str:
+    """The element by which a resource names its patient, "" where it names none."""
+    for key in _PATIENT:
+        found = reference.parse(_object(resource.get(key)).get("reference"))
+        if found and found.type == "Patient":
+            return key
+    return ""
+
+
+def patient_of(resource: Resource) -> str:
+    """The id of the patient a resource names as its own, "" when it names none."""
+    key = patient_element(resource)
+    found = reference.parse(resource[key]["reference"]) if key else None
+    return found.id if found else ""
 
 
 def marked(resource: Resource, our_id: str) -> Resource:

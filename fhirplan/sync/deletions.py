@@ -9,9 +9,9 @@ from fhirplan.errors import EhrRejected, EhrUnavailable
 from fhirplan.store.sync import links
 from fhirplan.sync import refused
 from fhirplan.sync.absorb import absorb, absorb_gone
+from fhirplan.sync.content import patient_of
 from fhirplan.sync.course import Course, before
 from fhirplan.sync.intake import count
-from fhirplan.sync.searches import patient_of
 
 # A complete listing that lacks more than this, and more than half of what we hold, is a lost scope, not deletions.
 BELIEVED_GONE: Final = 10

@@ -20,7 +20,7 @@ from fhirplan.store.sync import conflicts
 from fhirplan.store.sync.conflicts import Collision
 from fhirplan.store.versions import Version
 from fhirplan.sync import plan
-from fhirplan.sync.content import comparable
+from fhirplan.sync.content import comparable, patient_of, same
 
 # Chart design, section 5; the pages have their own catalogue for each language.
 _SENTENCES: Final[Mapping[str, str]] = {
@@ -154,6 +154,10 @@ def _told_as_a_whole(
         return (f"{_start(clinic)} deleted this {known.type}; you changed it.",)
     if local is None:
         return (f"You deleted this {known.type}; {clinic} changed it.",)
+    if known.base is not None and same(local, known.base):
+        return (f"{_start(clinic)} shows an earlier copy of this {known.type} than the one you both agreed on.",)
+    if patient_of(local) != patient_of(remote):
+        return (f"This {known.type} is about another person in one of the two copies, and both were changed.",)
     made = plan.merged(known.base, local, remote, plan.Terms(validate=validate)) if known.base else None
     if isinstance(made, plan.Conflict) and made.broken:
         return (

@@ -15,13 +15,14 @@ from fhirplan.errors import EhrRejected
 from fhirplan.fhir.codec import Resource
 from fhirplan.store.engine import Transaction
 from fhirplan.store.sync import links, notices
+from fhirplan.sync.content import patient_of
 from fhirplan.sync.course import Course
 from fhirplan.sync.deletions import ask
 from fhirplan.sync.intake import take
 from fhirplan.sync.patients import chosen
 from fhirplan.sync.pull import pull
 from fhirplan.sync.report import Tally
-from fhirplan.sync.searches import by_patient, patient_of
+from fhirplan.sync.searches import by_patient
 from fhirplan.sync.sides import Sides
 from fhirplan.telemetry import log
 

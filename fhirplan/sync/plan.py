@@ -25,7 +25,7 @@ from fhirplan.fhir.codec import Resource
 from fhirplan.fhir.resource import without_server_fields
 from fhirplan.merge import three_way
 from fhirplan.merge.policy import Settle, ask
-from fhirplan.sync.content import same, unmarked
+from fhirplan.sync.content import patient_element, patient_of, same, unmarked
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,8 +156,11 @@ def decide(
 def merged(base: Resource, local: Resource, remote: Resource, terms: Terms = ASKING) -> Merged | Conflict:
     """Both edits in one resource, unless they clash or the result breaks a rule that neither side broke.
 
-    A narrative that tells only one side's fields is left out, to be made again.
+    A narrative that tells only one side's fields is left out, to be made again. What one side moved to another patient
+    waits for a person: the other side's words were about somebody else.
     """
+    if "" != patient_of(local) != patient_of(remote) != "":
+        return Conflict((f"{local['resourceType']}.{patient_element(local)}",))
     outcome = three_way.merge(base, local, remote, settle=terms.settle)
     if isinstance(outcome, three_way.Clashing):
         return Conflict(tuple(dict.fromkeys(clash.element for clash in outcome.clashes)))

@@ -11,12 +11,13 @@ from fhirplan.ehr.discovery import TypeCapability
 from fhirplan.errors import EhrFailure, EhrRejected, EhrUnavailable
 from fhirplan.store.sync import checkpoints, links
 from fhirplan.sync import refused
+from fhirplan.sync.content import patient_of
 from fhirplan.sync.course import Course, not_after
 from fhirplan.sync.deletions import UNHEARD_MS, ask, ask_all, look_for_deletions, unheard_of
 from fhirplan.sync.intake import take
 from fhirplan.sync.patients import chosen
 from fhirplan.sync.report import Progress, Tally, silent
-from fhirplan.sync.searches import PAGE, Distrusted, Search, by_patient, distrust, patient_of, searches
+from fhirplan.sync.searches import PAGE, Distrusted, Search, by_patient, distrust, searches
 from fhirplan.sync.sides import Sides
 from fhirplan.telemetry import log
 

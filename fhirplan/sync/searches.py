@@ -8,8 +8,8 @@ from typing import Final
 
 from fhirplan.ehr.paging import Page
 from fhirplan.errors import EhrRejected
-from fhirplan.fhir import reference
-from fhirplan.fhir.codec import Resource
+from fhirplan.store.sync import links
+from fhirplan.sync.content import patient_of
 from fhirplan.sync.course import Course, before
 
 PAGE: Final = 100
@@ -65,14 +65,27 @@ def distrust(course: Course, search: Search, page: Page, seen: int) -> None:
     if "ignored" in meanings:
         raise Distrusted(f"The EHR says that it ignored a parameter of the search for {course.type}.")
     if "capped" in meanings:
-        course.capped = True
+        course.capped = course.cut = True
         course.tally.trouble(f"The EHR gave only some of the {course.type} resources: its limit for one search.")
+    elif failed := [issue.text for issue in page.remarks if issue.is_error]:
+        course.capped = course.cut = True
+        course.tally.trouble(f"The EHR says that its list of {course.type} resources is not whole: {failed[0][:300]}")
     if page.last and page.total is not None and page.total > seen:
         _cut_short(course, page, seen)
     if search.patient and any(patient_of(item) not in ("", search.patient) for item in page.resources):
+        if _was_replaced(course, search.patient):
+            raise EhrRejected(f"Patient/{search.patient} was merged into another record there.", status=200)
         raise Distrusted(
             f"The EHR was asked for the {course.type} resources of one patient and gave others' too, so none is taken."
         )
+
+
+def _was_replaced(course: Course, patient: str) -> bool:
+    """Whether the EHR says that it merged a patient's record into another one, with whose resources it may answer."""
+    with course.sides.database.read() as tx:
+        known = links.by_ehr_id(tx, course.sides.connection, "Patient", patient)
+    told = known.base.get("link") if known is not None and known.base is not None else None
+    return any(isinstance(item, dict) and item.get("type") == "replaced-by" for item in told or ())
 
 
 def _cut_short(course: Course, page: Page, seen: int) -> None:
@@ -80,16 +93,7 @@ def _cut_short(course: Course, page: Page, seen: int) -> None:
     course.capped = True
     said = f"The EHR counts {page.total} {course.type} resources and gave {seen}"
     if len(page.resources) >= PAGE:
+        course.cut = True
         course.tally.trouble(f"{said}, with no link to a next page.")
     else:
         course.tally.skipped[course.type] = f"{said}; what is not among them is not taken for deleted."
-
-
-def patient_of(resource: Resource) -> str:
-    """The EHR's id of the patient a resource names as its own, "" when it names none."""
-    for key in ("subject", "patient", "for", "beneficiary"):
-        element = resource.get(key)
-        found = reference.parse(element.get("reference")) if isinstance(element, dict) else None
-        if found and found.type == "Patient":
-            return found.id
-    return ""

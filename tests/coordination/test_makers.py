@@ -99,3 +99,15 @@ def test_plans_that_refer_to_each_other_in_a_circle_end_the_search():
     other = {"resourceType": "Task", "id": "b", "partOf": [{"reference": "Task/a"}], "status": "ready"}
     world = MemoryWorld([one, other])
     assert may_make(Change(one, {**one, "status": "completed"}), "Practitioner/x", world)
+
+
+def test_of_a_team_that_owns_a_task_its_members_move_it_and_nobody_else():
+    owned = {**TASK, "owner": {"reference": "CareTeam/ct"}, "basedOn": []}
+    done = Change(owned, {**owned, "status": "in-progress"})
+    assert may_make(done, "Practitioner/pharma", RECORD) == ()
+    assert may_make(done, "Practitioner/stranger", RECORD) != ()
+
+
+def test_another_change_than_of_a_tasks_state_is_no_move():
+    goal = {"resourceType": "Goal", "id": "g", "lifecycleStatus": "active"}
+    assert may_make(Change(goal, {**goal, "lifecycleStatus": "completed"}), "Practitioner/stranger", RECORD) == ()

@@ -134,6 +134,23 @@ def test_a_200_with_only_an_outcome_is_a_refusal_of_a_read(client: EhrClient) ->
     assert raised.value.outcome == OUTCOME
 
 
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
+@responses.activate
+def test_a_write_whose_success_says_that_it_failed_is_refused(method: str, client: EhrClient) -> None:
+    answered(method, 200, OUTCOME)
+    with pytest.raises(EhrRejected) as raised:
+        METHODS[method](client)
+    assert raised.value.outcome == OUTCOME
+
+
+@responses.activate
+def test_a_patient_who_was_merged_into_another_is_a_refusal_of_that_patient(client: EhrClient) -> None:
+    responses.add("GET", f"{BASE}/Patient/old", json={"resourceType": "Patient", "id": "new"}, content_type=FHIR)
+    with pytest.raises(EhrRejected) as raised:
+        client.read("Patient", "old")
+    assert "merged" in raised.value.text
+
+
 @responses.activate
 def test_a_create_that_answers_neither_resource_nor_place_is_in_doubt(client: EhrClient) -> None:
     answered("POST", 201)

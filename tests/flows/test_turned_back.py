@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import requests
 
-from fhirplan.ehr.transport import Transport
+from fhirplan.ehr.transport import Request, Transport
 from fhirplan.fhir import codec
 from fhirplan.sync.resolve import resolve
 
@@ -30,10 +30,10 @@ def shown(monkeypatch: pytest.MonkeyPatch) -> Callable[[Change], None]:
     def show(change: Change) -> None:
         real = Transport._once
 
-        def once(self: Any, method: str, url: str, params: Any, body: Any, headers: Any) -> Any:
-            plain = {name: value for name, value in headers.items() if name != "If-Match"}
-            answer = real(self, method, url, params, body, plain)
-            if answer.status >= 300 or not answer.body or "/metadata" in url:
+        def once(self: Any, request: Request) -> Any:
+            plain = {name: value for name, value in request.headers.items() if name != "If-Match"}
+            answer = real(self, dataclasses.replace(request, headers=plain))
+            if answer.status >= 300 or not answer.body or "/metadata" in request.url:
                 return answer
             said = codec.loads(answer.body)
             entries = said.get("entry", []) if said["resourceType"] == "Bundle" else [{"resource": said}]

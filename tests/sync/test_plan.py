@@ -13,6 +13,7 @@ from fhirplan.sync.plan import (
     Conflict,
     Echo,
     FastForward,
+    Merged,
     Park,
     Push,
     RemoteGone,
@@ -102,6 +103,27 @@ def test_a_conflict_names_what_both_changed_before_what_only_one_did() -> None:
     base = goal("a", note=[{"text": "n"}])
     local, remote = goal("b", note=[{"text": "m"}]), goal("c", note=[{"text": "n"}])
     assert paths(base, local, remote) == ("Goal.description",)
+
+
+def test_what_was_never_agreed_on_is_not_merged_even_where_nothing_clashes() -> None:
+    assert decide(None, A, goal("a", note=[{"text": "n"}])) == Conflict(("Goal.note",))
+
+
+@pytest.mark.parametrize(("status", "kept"), [("generated", False), ("additional", True)])
+def test_only_a_narrative_made_from_the_fields_is_left_out_of_a_merge(status: str, kept: bool) -> None:
+    text = {"status": status, "div": '<div xmlns="http://www.w3.org/1999/xhtml">a</div>'}
+    base = {**goal("a"), "text": text}
+    decision = decide(base, {**base, "description": {"text": "b"}}, {**base, "note": [{"text": "n"}]})
+    assert isinstance(decision, Merged)
+    assert ("text" in decision.resource) is kept
+
+
+@pytest.mark.parametrize(("here", "there"), [("Patient/p1", "Patient/p2"), ("Patient/p2", "Patient/p1")])
+def test_words_about_one_patient_are_not_merged_into_what_is_anothers_now(here: str, there: str) -> None:
+    about = {"subject": {"reference": "Patient/p1"}}
+    local = goal("b" if here == "Patient/p1" else "a", subject={"reference": here})
+    remote = goal("b" if there == "Patient/p1" else "a", subject={"reference": there})
+    assert decide(goal("a", **about), local, remote) == Conflict(("Goal.subject",))
 
 
 copies = st.sampled_from([None, A, B, C, goal("a", note=[{"text": "n"}])])
