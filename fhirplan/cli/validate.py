@@ -40,7 +40,7 @@ class Run:
             return Result(job.source, "", "", (Issue("fatal", "not-found", f"It cannot be read: {error.strerror}."),))
         report = texts.check(self.validator, text, self.profiles, policy=self.policy, suggest=True)
         fixed = 0
-        if self.fix and report.resource is not None and job.path is not None:
+        if self.fix and report.resource is not None and job.path is not None and not texts.is_xml(text):
             made, fixed = repairs.apply(report.resource, report.issues)
             if fixed:
                 job.path.write_text(codec.pretty(made) + "\n", encoding="utf-8")
@@ -138,7 +138,7 @@ def command(
     each_entry: bool,
     policy: str,
 ) -> None:
-    """Validate FHIR resources: files, folders, NDJSON, Bundles or - for standard input.
+    """Validate FHIR resources: JSON or XML files, folders, NDJSON, Bundles or - for standard input.
 
     Exits 0 when all are valid, 1 when something is invalid, 2 when the command cannot be carried out.
     """

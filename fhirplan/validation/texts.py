@@ -1,4 +1,4 @@
-"""Validates JSON texts as they were sent: what is wrong with the text itself, then with the resource, with places."""
+"""Validates texts as they were sent, JSON or XML: what is wrong with the text, then with the resource, with places."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 
 from fhirplan.errors import FhirplanError, Issue
 from fhirplan.fhir import codec
+from fhirplan.fhir.xml import from_xml
 from fhirplan.validation import positions
 from fhirplan.validation.validate import Policy, Validator
 
@@ -35,7 +36,9 @@ def check(
     policy: Policy = "case-management",
     suggest: bool = False,
 ) -> Report:
-    """Validates one resource given as JSON text; never raises for what is in the text."""
+    """Validates one resource given as JSON or XML; never raises for what is in the text."""
+    if is_xml(text):
+        return _xml(validator, text, profiles, policy, suggest)
     before: tuple[Issue, ...] = ()
     try:
         resource = codec.loads(text)
@@ -52,6 +55,22 @@ def check(
     if found:
         found = placed(found, _text(text), resource)
     return Report(resource if isinstance(resource, dict) else None, before + found)
+
+
+def is_xml(text: str | bytes) -> bool:
+    """Whether a text is meant as XML: JSON never begins so."""
+    if isinstance(text, bytes):
+        return text.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"<"
+    return text.removeprefix("\ufeff").lstrip()[:1] == "<"
+
+
+def _xml(validator: Validator, text: str | bytes, profiles: Sequence[str], policy: Policy, suggest: bool) -> Report:
+    """Validates what an XML document says; only what is wrong with its form is told with line and column."""
+    try:
+        resource = from_xml(text)
+    except FhirplanError as error:
+        return Report(None, error.issues)
+    return Report(resource, validator.validate(resource, profiles, policy=policy, suggest=suggest))
 
 
 def _text(text: str | bytes) -> str:

@@ -72,6 +72,26 @@ def test_standard_input(run, plan):
     assert answer.exit_code == 0
 
 
+def test_xml_is_read_as_the_api_reads_it(run, tmp_path):
+    file = tmp_path / "one.xml"
+    file.write_text('<?xml version="1.0"?>\n<Patient xmlns="http://hl7.org/fhir"><gender value="odd"/></Patient>')
+    before = file.read_text()
+    answer = run("--format", "json", "--fix", file)
+    row = json.loads(answer.stdout)
+    assert (answer.exit_code, row["resourceType"], row["valid"]) == (1, "Patient", False)
+    assert [one["expression"] for one in row["issues"] if one["severity"] == "error"] == ["Patient.gender"]
+    assert file.read_text() == before
+    assert run("-", input='<Patient xmlns="http://hl7.org/fhir"><gender value="male"/></Patient>').exit_code == 0
+
+
+def test_what_is_wrong_with_the_form_of_xml_is_told_with_its_place(run):
+    answer = run(
+        "--format", "json", "-", input='<Patient xmlns="http://hl7.org/fhir">\n<colour value="red"/></Patient>'
+    )
+    assert answer.exit_code == 1
+    assert [(one["severity"], one["line"]) for one in json.loads(answer.stdout)["issues"]][:1] == [("error", 2)]
+
+
 def test_an_operation_outcome(run, folder):
     outcome = json.loads(run("--format", "outcome", "--policy", "base", folder / "bad.json").stdout)
     assert outcome["resourceType"] == "OperationOutcome"
