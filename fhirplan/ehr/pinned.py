@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import socket
 from dataclasses import dataclass
+from typing import Final
 from urllib.parse import urlsplit
 
 import certifi
@@ -16,6 +17,12 @@ import urllib3
 
 from fhirplan.errors import Refused
 from fhirplan.settings import LOOPBACK_HOSTS
+
+_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+# NAT64 (RFC 6052) and IPv4-compatible addresses (RFC 4291), which end in an IPv4 address; Python calls them global.
+_GATEWAYS: Final = (ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("::/96"))
+_LOCAL_GATEWAY: Final = ipaddress.IPv6Network("64:ff9b:1::/48")
+"""Translated inside one network only (RFC 8215)."""
 
 
 class Unfetchable(Refused):
@@ -80,10 +87,23 @@ def _resolved(host: str, port: int, *, near: bool, private: bool) -> str:
         raise Unfetchable("its host is not known") from None
     for text in found:
         address = ipaddress.ip_address(text.partition("%")[0])
-        mapped = getattr(address, "ipv4_mapped", None) or address
-        if near and mapped.is_loopback:
-            continue
-        inside = mapped.is_private and not (mapped.is_loopback or mapped.is_link_local or mapped.is_unspecified)
-        if mapped.is_multicast or not (mapped.is_global or (private and inside)):
-            raise Unfetchable("its host is inside a private network")
+        for reached in _reached(address):
+            if near and reached.is_loopback:
+                continue
+            inside = reached.is_private and not (reached.is_loopback or reached.is_link_local or reached.is_unspecified)
+            if reached.is_multicast or not (reached.is_global or (private and inside)):
+                raise Unfetchable("its host is inside a private network")
     return min(found, key=lambda text: (":" in text, text))
+
+
+def _reached(address: _Address) -> list[_Address]:
+    """What is reached by an address: itself, and the IPv4 address that it carries where a gateway translates it."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return [address]
+    if address.ipv4_mapped is not None:
+        return [address.ipv4_mapped]
+    if address in _LOCAL_GATEWAY:
+        raise Unfetchable("its host is inside a private network")
+    carries = any(address in network for network in _GATEWAYS) and int(address) > 1
+    last = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF) if carries else None
+    return [item for item in (address, address.sixtofour, last) if item is not None]

@@ -43,7 +43,7 @@ def history_instance(services: Services, tx: Transaction, interaction: Interacti
     if newest is None:
         raise NotFound(f"There never was a {interaction.type}/{interaction.id} here.")
     eyes = sight(services, tx, interaction, "r")
-    limited = eyes is not None and eyes.strictly(interaction.type) is not None
+    limited = eyes is not None and eyes.is_limited(interaction.type)
 
     def page(window: Window) -> list[Step]:
         return of_resource(tx, interaction.connection, interaction.type, interaction.id, window)
@@ -94,7 +94,7 @@ def _of_types(services: Services, tx: Transaction, interaction: Interaction, typ
         if not chosen:
             return _page(interaction, window, [])
         chosen = [] if not types and len(chosen) == len(CATALOG) else chosen
-    limited = eyes is not None and any(eyes.strictly(type_) is not None for type_ in chosen or CATALOG)
+    limited = eyes is not None and any(eyes.is_limited(type_) for type_ in chosen or CATALOG)
     return _page(interaction, window, _filled(page, window, seen if limited else None))
 
 

@@ -64,10 +64,6 @@ class Sight:
             self._known[type_] = _both(self.scoped(type_), self.withheld, type_)
         return self._known[type_]
 
-    def strictly(self, type_: str) -> Criterion | None:
-        """What any resource of a type must fulfil, also one that is not stored or no longer current."""
-        return _both(self.scoped(type_), self.withheld.strictly, type_)
-
     def scoped(self, type_: str) -> Criterion | None:
         """What the scopes alone demand of a resource of a type."""
         if type_ not in self._scoped:
@@ -92,14 +88,19 @@ class Sight:
         if open_ or self.withheld.unlabelled(version.type, version.body):
             # No consent has anything to say about it.
             return self.in_scope(version)
-        return self._now(version, self.strictly(version.type) if version.deleted else self(version.type))
+        if version.type == PROVENANCE and not version.deleted:
+            # It is withheld with what it is about.
+            return self._now(version, self(version.type))
+        return self.in_scope(version) and self._is_shown(version)
 
     def saw(self, version: Version) -> bool:
         """Whether an earlier version may be seen, as it was; of a deletion, whether what was deleted might.
 
         Besides, the resource must be one that may be seen as it is now.
         """
-        return self._unlimited(version) or self._then(version, self.strictly(version.type))
+        if self._unlimited(version):
+            return True
+        return self._then(version, self.scoped(version.type)) and self._is_shown(version)
 
     def in_scope(self, version: Version) -> bool:
         """Whether the scopes alone let a current version be seen."""
@@ -140,9 +141,13 @@ class Sight:
             target = self._of_patient(write.type, limit.patient) if limit.patient else None
             if now is None or then is None or not self._now(now, target) or not self._then(then, target):
                 continue
-            strict = self.withheld.strictly(write.type)
-            return self._now(now, strict) and self._then(then, strict)
+            return self._is_shown(now) and self._is_shown(then)
         return False
+
+    def _is_shown(self, version: Version) -> bool:
+        """Whether no consent or label withholds a version; of a deletion, what was deleted."""
+        last = versions.last_live(self.tx, version.rid, version.version) if version.deleted else version
+        return last is not None and self.withheld.shows(last.resource(), self.base)
 
     def patients(self, type_: str) -> list[str]:
         """The patients that all it sees of a type belongs to, none where it sees more."""
@@ -163,8 +168,12 @@ class Sight:
 
     def allows(self, resource: Resource) -> bool:
         """Whether a resource on its own, stored or not, is one of those that may be seen or written."""
-        own = self.strictly(resource["resourceType"])
-        return own is None or self._fulfils(resource, own)
+        own = self.scoped(resource["resourceType"])
+        return (own is None or self._fulfils(resource, own)) and self.withheld.shows(resource, self.base)
+
+    def is_limited(self, type_: str) -> bool:
+        """Whether any resource of a type could be one that may not be seen."""
+        return self.scoped(type_) is not None or self.withheld.limits(type_)
 
     def _fulfils(self, resource: Resource, own: Criterion) -> bool:
         return fulfils_alone(resource, own, CATALOG[resource["resourceType"]].parameters, self.base)

@@ -114,12 +114,13 @@ def _checked_times(claims: Mapping[str, Any], audience: str, now: int) -> int:
     if audience not in (aud if isinstance(aud, list) else [aud]):
         raise invalid_client(f"aud is not this token endpoint, {audience}.")
     ends = claims.get("exp")
-    if isinstance(ends, bool) or not isinstance(ends, int | float) or ends <= now:
+    # Not a number (NaN) is neither past nor ahead, so what is not plainly ahead is refused.
+    if isinstance(ends, bool) or not isinstance(ends, int | float) or not ends > now:
         raise invalid_client("exp is missing or past.")
     if ends > now + LONGEST:
         raise invalid_client(f"exp is more than {LONGEST} seconds ahead.")
     for name in ("nbf", "iat"):
         starts = claims.get(name, 0)
-        if isinstance(starts, bool) or not isinstance(starts, int | float) or starts > now + SKEW:
+        if isinstance(starts, bool) or not isinstance(starts, int | float) or not starts <= now + SKEW:
             raise invalid_client(f"{name} is no time, or lies in the future.")
     return int(ends)

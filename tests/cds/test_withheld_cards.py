@@ -5,6 +5,7 @@ import copy
 import pytest
 
 from fhirplan.store import versions
+from fhirplan.store.access import withheld
 from fhirplan.store.commit import Change
 
 ACT = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
@@ -94,3 +95,14 @@ def test_a_guarded_label_of_any_kind_is_in_no_card_without_a_consent_that_names_
     assert SECRET not in str(there.cards("care-plan")), "the cards go to the EHR, whoever it says is in front of it"
     there.write(Change("update", "Consent", "said", consent(type="permit", actor=actor(OURS))))
     assert SECRET in str(there.cards("care-plan"))
+
+
+def test_consents_of_many_other_patients_keep_no_card_back(named, monkeypatch):
+    monkeypatch.setattr(withheld, "MOST_PATIENTS", 2)
+    there = named()
+    before = there.cards("care-plan")
+    others = [consent(type="deny") | {"id": f"c{n}", "patient": {"reference": f"Patient/x{n}"}} for n in range(4)]
+    there.write(*(Change("create", "Consent", item["id"], item) for item in others))
+    assert there.cards("care-plan") == before
+    there.write(Change("create", "Consent", "said", consent(type="deny", **TASKS)))
+    assert SECRET not in str(there.cards("care-plan"))

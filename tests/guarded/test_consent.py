@@ -2,11 +2,13 @@
 
 import pytest
 
+from fhirplan.store.access import withheld
 from tests.guarded.conftest import goal, plan, task
 
 ACT = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
 SUD = {"meta": {"security": [{"system": ACT, "code": "SUD"}]}}
 NURSE = {"fhirUser": "Practitioner/nurse"}
+HIV = {"system": ACT, "code": "HIV"}
 
 
 def consent(id_, patient, **provision):
@@ -168,3 +170,23 @@ def test_an_emergency_gives_nothing_that_scopes_do_not(labelled):
     own = labelled.caller("user/*.rs", fhirUser="Patient/b")
     assert own.send("POST", "Patient/b/$break-glass", say).status_code == 403
     assert labelled.caller("user/Goal.rs", **NURSE).send("POST", "Patient/a/$break-glass", say).status_code == 403
+
+
+def test_consents_of_many_patients_keep_nobody_from_a_record(labelled, monkeypatch):
+    """A search weighs the consents of so many patients at most; of one resource only its own patient's count."""
+    monkeypatch.setattr(withheld, "MOST_PATIENTS", 3)
+    others = [f"p{number}" for number in range(6)]
+    labelled.load(*({"resourceType": "Patient", "id": name} for name in others))
+    labelled.load(task("tb", "a"), task("tc", "a"), goal("hiv", "p0", meta={"security": [HIV]}))
+    labelled.load(*(consent(f"c-{name}", name, type="deny", securityLabel=[HIV]) for name in others))
+    one = [{"meaning": "instance", "reference": {"reference": "Task/tb"}}]
+    labelled.load(consent("c-a", "a", type="deny", data=one))
+    nurse = labelled.caller("user/*.cruds", **NURSE)
+    assert nurse.get("Goal/open-a").status_code == 200
+    assert nurse.get("Goal/open-a/_history").status_code == 200
+    assert nurse.get("Goal/open-a/_history/1").status_code == 200
+    assert nurse.get("Task/tc").status_code == 200
+    assert [nurse.get(name).status_code for name in ("Goal/sud-a", "Task/tb", "Goal/hiv")] == [404, 404, 404]
+    assert nurse.put(goal("open-a", "a")).status_code == 200
+    assert nurse.put(goal("hiv", "p0")).status_code == 403
+    assert nurse.get("Goal").get_json(force=True)["issue"][0]["code"] == "too-costly"

@@ -178,6 +178,18 @@ def test_nothing_is_sent_into_our_own_network(address: str):
         send(address, b"", {}, seconds=2, loopback=False)
 
 
+@pytest.mark.parametrize(
+    "host", ["64:ff9b::7f00:1", "64:ff9b::a9fe:a9fe", "64:ff9b:1::a00:1", "2002:7f00:1::", "::7f00:1", "::ffff:a00:1"]
+)
+def test_no_address_that_a_gateway_translates_leads_inside(host: str):
+    from fhirplan.ehr.pinned import Unfetchable, place, pool
+
+    with pytest.raises(Unfetchable) as refused:
+        pool(place(f"https://[{host}]/x", loopback=False), 1)
+    assert "private network" in refused.value.text
+    assert pool(place("https://[64:ff9b::808:808]/x", loopback=False), 1).host
+
+
 def test_no_redirect_is_followed(server: Any, listener: Any, by_topic: Any):
     create(server, by_topic(listener.url, "Goal"), server.bearer(SCOPES))
     listener.status = 302

@@ -6,8 +6,9 @@ and in an emergency that was declared. What a consent forbids is shown to nobody
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 
 from sqlalchemy import bindparam, literal, select
@@ -21,12 +22,13 @@ from fhirplan.search.criteria import Chain, Condition, Criterion, Every, Negatio
 from fhirplan.search.definitions import ID, SearchParameter
 from fhirplan.search.match import fulfils_alone
 from fhirplan.search.restrict import both
+from fhirplan.search.values import Row, extractor
 from fhirplan.store import parameters, tables
 from fhirplan.store.access import consents
 from fhirplan.store.engine import Transaction, statement
 
 MOST_PATIENTS: Final = 2000
-"""So many patients' consents are weighed in one search; where there are more, it must name its patient."""
+"""So many patients' consents are weighed in one search; of a single resource only its own patients' are."""
 DERIVED: Final = frozenset({"List", "Flag"})
 """Types of which this server makes resources out of others of the same patient, naming these in their text."""
 _PROVENANCE: Final = "Provenance"
@@ -73,31 +75,42 @@ class Withheld:
     reader: Reader
     now: int
     _known: dict[str, Criterion | None] = field(default_factory=dict)
-    _strict: dict[str, Criterion | None] = field(default_factory=dict)
     _rules: tuple[Rule, ...] | None = None
+    _by_patient: dict[str, list[Rule]] | None = None
+    _alone: dict[tuple[str, frozenset[str]], Criterion | None] = field(default_factory=dict)
+    _forbidden_of: dict[str, bool] = field(default_factory=dict)
     _systems: dict[str, int | None] = field(default_factory=dict)
 
     def __call__(self, type_: str) -> Criterion | None:
         """What a stored resource of a type must fulfil, as it is now, to be shown."""
         if type_ not in self._known:
-            own = self._made(type_, [label for label in self.reader.guarded if self._is_used(type_, label)])
+            used = [label for label in self.reader.guarded if self._is_used(type_, label)]
+            own = self._made(type_, used, self.rules)
             self._known[type_] = self._with_targets(own) if type_ == _PROVENANCE else own
         return self._known[type_]
 
-    def strictly(self, type_: str) -> Criterion | None:
-        """What any resource of a type must fulfil, also one that is not stored or not current."""
-        if type_ not in self._strict:
-            self._strict[type_] = self._made(type_, self.reader.guarded)
-        return self._strict[type_]
-
     def unlabelled(self, type_: str, body: bytes | None) -> bool:
         """Whether a resource may be shown since it has no label and no consent forbids anything of its type."""
-        return body is not None and _LABELLED not in body and not any(True for _ in self._forbidden(type_))
+        return body is not None and _LABELLED not in body and not self._forbids(type_)
+
+    def limits(self, type_: str) -> bool:
+        """Whether any resource of a type could be withheld."""
+        return bool(self.reader.guarded and not self.reader.trusted) or self._forbids(type_)
 
     def shows(self, resource: Resource, base: str = "") -> bool:
-        """Whether a resource on its own may be shown."""
-        own = self.strictly(resource["resourceType"])
-        return own is None or fulfils_alone(resource, own, CATALOG[resource["resourceType"]].parameters, base)
+        """Whether a resource on its own may be shown; only the consents of the patients it belongs to are weighed."""
+        key = type_, whose = resource["resourceType"], _whose(resource, base)
+        if key not in self._alone:
+            rules = [rule for patient in sorted(whose) for rule in self.rules_by_patient.get(patient, ())]
+            self._alone[key] = self._made(type_, self.reader.guarded, rules)
+        own = self._alone[key]
+        return own is None or fulfils_alone(resource, own, CATALOG[type_].parameters, base)
+
+    def _forbids(self, type_: str) -> bool:
+        """Whether any consent forbids anything of a type."""
+        if type_ not in self._forbidden_of:
+            self._forbidden_of[type_] = any(True for _ in self._forbidding(type_, self.rules))
+        return self._forbidden_of[type_]
 
     def _is_used(self, type_: str, label: Label) -> bool:
         """Whether any resource of a type has a label."""
@@ -122,43 +135,60 @@ class Withheld:
             )
         return self._rules
 
-    def _made(self, type_: str, guarded: Iterable[Label]) -> Criterion | None:
-        parts = [*self._guard(type_, guarded), *self._forbidden(type_)]
+    @property
+    def rules_by_patient(self) -> dict[str, list[Rule]]:
+        """The same rules, by whose they are."""
+        if self._by_patient is None:
+            self._by_patient = {}
+            for rule in self.rules:
+                self._by_patient.setdefault(rule.patient, []).append(rule)
+        return self._by_patient
+
+    def _made(self, type_: str, guarded: Iterable[Label], rules: Sequence[Rule]) -> Criterion | None:
+        parts = [*self._guard(type_, guarded, rules), *self._forbidden(type_, rules)]
         return both(parts) if parts else None
 
-    def _guard(self, type_: str, guarded: Iterable[Label]) -> Iterable[Criterion]:
+    def _guard(self, type_: str, guarded: Iterable[Label], rules: Sequence[Rule]) -> Iterable[Criterion]:
         if self.reader.trusted:
             return
         groups: dict[frozenset[str], list[Label]] = {}
         for label in guarded:
-            groups.setdefault(frozenset(self._permitted(type_, label)), []).append(label)
+            groups.setdefault(frozenset(self._permitted(type_, label, rules)), []).append(label)
         for patients, labels in groups.items():
             hidden = Condition(_security(type_), _tokens(labels), negated=True)
             theirs = _of(type_, patients) if patients else None
             yield Some((hidden, theirs)) if theirs is not None else hidden
 
-    def _permitted(self, type_: str, label: Label) -> Iterable[str]:
+    def _permitted(self, type_: str, label: Label, rules: Sequence[Rule]) -> Iterable[str]:
         """The patients who let the reader see what has a label."""
         yield from self.reader.emergencies
         if self.reader.own:
             yield self.reader.own
-        for rule in self.rules:
+        for rule in rules:
             fits = (not rule.types or type_ in rule.types) and (not rule.labels or label in rule.labels)
             # Whoever may see labelled records is named, and sees them all or is not let through.
             if rule.permits and rule.actors and fits and not rule.data:
                 yield rule.patient
 
-    def _forbidden(self, type_: str) -> Iterable[Criterion]:
-        groups: dict[tuple[frozenset[Label], frozenset[str], tuple[Rule, ...], bool], set[str]] = {}
-        for rule in self.rules:
-            lifted = rule.patient == self.reader.own or rule.patient in self.reader.emergencies
+    def _forbidding(self, type_: str, rules: Iterable[Rule]) -> Iterator[tuple[Rule, frozenset[str], bool]]:
+        """The rules that forbid something of a type: each with the resources it names, and whether it is of what is
+        derived only."""
+        if not _is_owned(type_):
+            return
+        for rule in rules:
+            if rule.permits or rule.patient == self.reader.own or rule.patient in self.reader.emergencies:
+                continue
             data = frozenset(item for item in rule.data if item.startswith(f"{type_}/"))
             about = (not rule.types or type_ in rule.types) and (not rule.data or bool(data))
             # What is derived may be made of anything, so whatever is forbidden takes it along.
-            derived = not about and type_ in DERIVED
-            if not rule.permits and not lifted and (about or derived):
-                exceptions = tuple(item for item in rule.exceptions if item.concerns(self.reader.names, self.now))
-                groups.setdefault((rule.labels, data, exceptions, derived), set()).add(rule.patient)
+            if about or type_ in DERIVED:
+                yield rule, data, not about
+
+    def _forbidden(self, type_: str, rules: Sequence[Rule]) -> Iterable[Criterion]:
+        groups: dict[tuple[frozenset[Label], frozenset[str], tuple[Rule, ...], bool], set[str]] = {}
+        for rule, data, derived in self._forbidding(type_, rules):
+            exceptions = tuple(item for item in rule.exceptions if item.concerns(self.reader.names, self.now))
+            groups.setdefault((rule.labels, data, exceptions, derived), set()).add(rule.patient)
         for (labels, data, exceptions, derived), patients in groups.items():
             theirs = _of(type_, patients)
             if theirs is not None:
@@ -202,6 +232,26 @@ def _of(type_: str, patients: Iterable[str]) -> Criterion | None:
     if parameter is None:
         return None
     return Condition(parameter, tuple(ReferenceValue("Patient", item) for item in listed))
+
+
+def _is_owned(type_: str) -> bool:
+    """Whether resources of a type belong to patients."""
+    return type_ == "Patient" or CATALOG[type_].parameter("patient") is not None
+
+
+def _whose(resource: Resource, base: str) -> frozenset[str]:
+    """The ids of the patients that a resource belongs to, as a search by ``patient`` finds it."""
+    type_ = resource["resourceType"]
+    if type_ == "Patient":
+        return frozenset({str(resource.get("id", ""))})
+    found = (row for _, kind, row in _owners(type_, base)(resource) if kind == "reference")
+    return frozenset(str(row[1]) for row in found if row[0] == "Patient")
+
+
+@lru_cache(maxsize=256)
+def _owners(type_: str, base: str) -> Callable[[Resource], set[Row]]:
+    parameter = CATALOG[type_].parameter("patient")
+    return extractor((parameter,) if parameter is not None else (), base)
 
 
 def _security(type_: str) -> SearchParameter:
