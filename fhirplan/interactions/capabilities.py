@@ -13,8 +13,9 @@ from fhirplan.fhir.codec import dumps, loads
 from fhirplan.fhir.dates import instant
 from fhirplan.fhir.subscription_status import EXTENSION
 from fhirplan.interactions.address import AUDIT, SHIPPED, TYPES
-from fhirplan.interactions.operations.declarations import OPERATIONS, Operation
-from fhirplan.interactions.operations.declarations import name as operation_name
+from fhirplan.interactions.operations.declarations import OPERATIONS
+from fhirplan.interactions.operations.operation import Operation
+from fhirplan.interactions.operations.operation import name as operation_name
 from fhirplan.interactions.parameters import refuse_parameters
 from fhirplan.interactions.services import Services
 from fhirplan.interactions.shipped import search_parameters

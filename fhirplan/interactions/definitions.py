@@ -11,7 +11,8 @@ from fhirplan.errors import NotFound
 from fhirplan.fhir.bundle import searchset
 from fhirplan.fhir.codec import dumps
 from fhirplan.interactions.address import SHIPPED
-from fhirplan.interactions.operations.declarations import OPERATIONS, OURS, Input, Operation, name
+from fhirplan.interactions.operations.declarations import OPERATIONS
+from fhirplan.interactions.operations.operation import OURS, Input, Operation, name
 from fhirplan.interactions.parameters import refuse_parameters
 from fhirplan.interactions.services import Services
 from fhirplan.interactions.shipped import matching, search_parameters, shipped

@@ -11,7 +11,8 @@ from fhirplan.catalog import CATALOG, ResourceSpec
 from fhirplan.catalog.compartment import BESIDE, PATIENT
 from fhirplan.fhir.codec import dumps
 from fhirplan.interactions.address import AUDIT, TYPES
-from fhirplan.interactions.operations.declarations import OPERATIONS, Operation, name
+from fhirplan.interactions.operations.declarations import OPERATIONS
+from fhirplan.interactions.operations.operation import Operation, name
 from fhirplan.interactions.parameters import refuse_parameters
 from fhirplan.interactions.services import Services
 from fhirplan.interactions.values import Interaction, Reply

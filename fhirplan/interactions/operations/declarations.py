@@ -1,70 +1,14 @@
-"""Declares the operations that are served, as data: where they are called, with what, and what they do."""
+"""Declares the operations that are served, as data."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final, Literal
+from typing import Final
 
-from fhirplan.interactions.values import Kind
+from fhirplan.interactions.operations.operation import Input, Operation, name
 
-OURS: Final = "http://fhirplan.dev/fhir/OperationDefinition/"
-_R4: Final = "http://hl7.org/fhir/OperationDefinition/"
 _BACKPORT: Final = "http://hl7.org/fhir/uv/subscriptions-backport/OperationDefinition/"
-
-
-@dataclass(frozen=True, slots=True)
-class Input:
-    """One parameter of an operation; ``type`` is R4's name of it, ``many`` whether it may be repeated."""
-
-    name: str
-    type: str
-    meaning: str
-    needed: bool = False
-    many: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """One operation (R4 section 3.2.0). ``types`` are those it is for, empty for every type.
-
-    ``at_system`` tells that it is for no type, but called at the base.
-    ``methods`` are the HTTP methods it is called by. ``output`` is the type of what it gives. ``called`` is what stands
-    after the ``$`` in its address where that is not ``code``. ``standard`` is R4's id of it, ``defined`` the canonical
-    of what another guide defines.
-    """
-
-    code: Kind
-    title: str
-    meaning: str
-    methods: tuple[Literal["GET", "HEAD", "POST"], ...]
-    output: str
-    types: tuple[str, ...] = ()
-    at_type: bool = False
-    at_instance: bool = True
-    at_system: bool = False
-    changes: bool = False
-    inputs: tuple[Input, ...] = ()
-    standard: str = ""
-    called: str = ""
-    defined: str = ""
-
-    @property
-    def url(self) -> str:
-        """Its canonical: R4's own where R4 defines it."""
-        return f"{_R4}{self.standard}" if self.standard else self.defined or f"{OURS}{self.id}"
-
-    @property
-    def id(self) -> str:
-        """The id of its OperationDefinition here."""
-        return f"{'System' if self.at_system else self.types[0] if self.types else 'Resource'}-{name(self)}"
-
-    def serves(self, type_: str) -> bool:
-        """Whether it is there for resources of a type."""
-        return not self.at_system and (not self.types or type_ in self.types)
-
-
 _PAGE: Final = (
     Input("start", "date", "only resources of care on this date or later; what tells no date of care is there anyway"),
     Input("end", "date", "only resources of care on this date or before"),
@@ -288,11 +232,6 @@ _ALL: Final = (
 
 OPERATIONS: Final[Mapping[str, Operation]] = MappingProxyType({item.code: item for item in _ALL})
 """By the kind of interaction that carries them out."""
-
-
-def name(operation: Operation) -> str:
-    """What stands after the ``$`` in its address."""
-    return operation.called or operation.code
 
 
 def found(name_: str, type_: str, *, instance: bool) -> Operation | None:
