@@ -208,6 +208,13 @@ def test_changes_are_listed_with_what_they_were_until_they_are_marked_as_seen(nu
     assert "priority: was urgent, now routine" in nurse.see("/changes?all=1")
 
 
+def test_a_change_in_spanish_says_who_did_it_to_what(nurse):
+    nurse.api.client.set_cookie("fhirplan_view", "es|light|America/Chicago|on", path="/chart")
+    text = nurse.see("/changes?all=1")
+    assert "· agregó · Tarea: <strong>" in text
+    assert "Tarea agregó" not in text
+
+
 def test_a_draft_comes_back_until_it_is_saved_or_discarded(nurse):
     values = nurse.fill("/contacts/new", "/contacts/new", said="Half a sent")
     nurse.send("/draft", values, 200)
