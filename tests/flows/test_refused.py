@@ -57,6 +57,7 @@ def test_a_deletion_that_the_ehr_does_not_tell_of_holds_up_neither_others_nor_th
     door.fault = lambda _method, _path: ""
     pull(later.sides, Tally())
     assert noted(later) == [("Goal", "resource", "g1")]
+    assert later.get("Goal", "g1") is not None, "it was asked for before its time"
     later.ahead[0] = HOUR
     pull(later.sides, Tally())
     assert noted(later) == []

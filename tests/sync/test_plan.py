@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fhirplan.errors import Issue
 from fhirplan.sync.plan import (
     Abilities,
     Conflict,
@@ -19,6 +20,7 @@ from fhirplan.sync.plan import (
     RemoteGone,
     Unchanged,
     decide,
+    newly_broken,
     paths,
 )
 
@@ -124,6 +126,16 @@ def test_words_about_one_patient_are_not_merged_into_what_is_anothers_now(here: 
     local = goal("b" if here == "Patient/p1" else "a", subject={"reference": here})
     remote = goal("b" if there == "Patient/p1" else "a", subject={"reference": there})
     assert decide(goal("a", **about), local, remote) == Conflict(("Goal.subject",))
+
+
+def test_only_a_rule_that_no_copy_breaks_already_is_broken_by_a_merge() -> None:
+    def judged(resource: dict[str, Any]) -> tuple[Issue, ...]:
+        place = len(resource.get("note", ()))
+        return (Issue("error", "invariant", "No.", f"Goal.target[{place}]", rule=resource["description"]["text"]),)
+
+    moved, other = goal("a", note=[{"text": "n"}]), goal("b")
+    assert newly_broken(moved, (A, other), judged) == ()
+    assert [issue.rule for issue in newly_broken(C, (A, other), judged)] == ["c"]
 
 
 copies = st.sampled_from([None, A, B, C, goal("a", note=[{"text": "n"}])])
