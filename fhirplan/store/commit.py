@@ -197,8 +197,8 @@ def _check(change: Change, stored: Stored | None) -> None:
 def _commit_batch(work: Work, plans: Sequence[Plan]) -> list[Version]:
     tx = work.tx
     writing = [plan for plan in plans if not plan.unchanged]
-    rids = iter(tx.allocate(tables.resource.c.rid, sum(plan.stored is None for plan in writing)))
-    vids = iter(tx.allocate(tables.version.c.vid, len(writing)))
+    new = sum(plan.stored is None for plan in writing)
+    rids, vids = map(iter, tx.allocate((tables.resource.c.rid, new), (tables.version.c.vid, len(writing))))
     rows = Rows(indexes.Changes(tx), subscribers.watched(tx, work.connection))
     made: list[Version] = []
     for plan in plans:

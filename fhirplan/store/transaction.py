@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import Any, Final, Protocol, cast
 
 from sqlalchemy import Column
@@ -25,6 +26,12 @@ class Known(Protocol):
 
 
 Row = tuple[Any, ...]
+
+
+@cache
+def _highest(*keys: Column[Any]) -> str:
+    """The SQL for the highest values of some tables' own numbers."""
+    return "SELECT " + ", ".join(f"(SELECT max({key.name}) FROM {key.table.name})" for key in keys)  # noqa: S608
 
 
 class Transaction:
@@ -97,15 +104,21 @@ class Transaction:
             with self._driver.pipeline():
                 yield
 
-    def allocate(self, key: Column[Any], count: int) -> Sequence[int]:
-        """So many new values of a table's own number; only inside ``write``."""
-        if not count:
-            return ()
+    def allocate(self, *wanted: tuple[Column[Any], int]) -> list[Sequence[int]]:
+        """New values of tables' own numbers, so many of each; only inside ``write``."""
+        if not any(count for _, count in wanted):
+            return [() for _ in wanted]
         if self.dialect == "sqlite":
             # Nobody else can write before this transaction ends.
-            found = self._driver.execute(f"SELECT max({key.name}) FROM {key.table.name}").fetchone()  # noqa: S608
-            first = (found[0] or 0) + 1
-            return range(first, first + count)
+            found = self._driver.execute(_highest(*(key for key, _ in wanted))).fetchone()
+            return [
+                range((last or 0) + 1, (last or 0) + 1 + count) for last, (_, count) in zip(found, wanted, strict=True)
+            ]
+        return [self._next(key, count) for key, count in wanted]
+
+    def _next(self, key: Column[Any], count: int) -> Sequence[int]:
+        if not count:
+            return ()
         sequence = "SELECT nextval(pg_get_serial_sequence(%s, %s)) FROM generate_series(1, %s)"
         return [int(row[0]) for row in self._driver.execute(sequence, (key.table.name, key.name, count)).fetchall()]
 
