@@ -101,7 +101,10 @@ def _by_refresh(authority: Authority, tx: Transaction, client: Client, form: Map
     scope = " ".join(granting.granted(asked, held)) if asked else grant.scope
     if asked and (not scope or any(not granting.granted([text], held) for text in asked)):
         raise OAuthRefused("invalid_scope", f"A renewed token has at most the scopes granted: {grant.scope}.")
-    tickets.redeem(tx, authority.sealer, "refresh", secret, now)
+    used = tickets.redeem(tx, authority.sealer, "refresh", secret, now)
+    if used is None or used.state != "good":
+        # Another request, on a database where writers do not wait for each other, was first between look and use.
+        raise _bad_grant(authority, tx, grant, "The refresh token was used before, so all that came of it has ended.")
     made = issuing.app_answer(authority, tx, grant, scope)
     if "refresh_token" not in made:
         body = {"scope": grant.scope}

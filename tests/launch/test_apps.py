@@ -5,6 +5,7 @@ import hashlib
 import re
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
@@ -13,7 +14,7 @@ from joserfc import jwt
 from joserfc.jwk import KeySet
 
 from fhirplan.launch import asking
-from fhirplan.store.access import clients
+from fhirplan.store.access import clients, tickets
 from fhirplan.store.sync import links
 from fhirplan.web.sessions import AUTHORITY
 
@@ -310,6 +311,23 @@ def test_a_refresh_token_is_new_each_time_and_an_old_one_ends_the_family(server,
     assert (stolen.status_code, stolen.json["error"]) == (400, "invalid_grant")
     assert refreshed(server, third.json["refresh_token"]).json["error"] == "invalid_grant"
     assert reads(server, third.json["access_token"], "CarePlan").status_code == 401
+
+
+def test_of_two_at_once_one_alone_renews(server, ehr, monkeypatch):
+    """Both saw the token unused, as on a database whose writers do not wait for each other; one used it first."""
+    first = exchanged(server, coded(server, ehr)).json
+    second = refreshed(server, first["refresh_token"])
+    look, seen = tickets.look, []
+
+    def before(*asked):
+        seen.append(look(*asked))
+        return replace(seen[0], state="good") if len(seen) == 1 else seen[-1]
+
+    monkeypatch.setattr(tickets, "look", before)
+    late = refreshed(server, first["refresh_token"])
+    assert (late.status_code, late.json["error"]) == (400, "invalid_grant")
+    monkeypatch.undo()
+    assert refreshed(server, second.json["refresh_token"]).json["error"] == "invalid_grant"
 
 
 def test_a_refresh_never_gives_more_and_may_give_less(server, ehr):
