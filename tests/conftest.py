@@ -5,9 +5,15 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as property_settings
 
 from fhirplan.store.engine import Database
 
+# How long an example takes says how busy the machine is, not whether the law holds.
+BUSY = (HealthCheck.too_slow, HealthCheck.function_scoped_fixture)
+property_settings.register_profile("fhirplan", deadline=None, suppress_health_check=BUSY)
+property_settings.load_profile("fhirplan")
 QUIET = [
     "--no-audit",
     "--no-fund",

@@ -7,7 +7,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fhirplan.coordination.caseload import PlanRow, WorkRow, milliseconds, plan_row, work_rows
@@ -40,7 +40,7 @@ def written(database, record, at, zone):
         projection.put(tx, "default", "x", [(replace(row, patient="x"), work_rows(found), None)], milliseconds(at))
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60)
 @given(RANDOM.records(), st.integers(0, 60 * 24 * 14), st.integers(0, 60 * 24 * 20), st.sampled_from(RANDOM.ZONES))
 def test_sql_says_what_the_pure_computation_says(database, record, minute, later, zone_name):
     """The rows are written at one moment and read at another."""

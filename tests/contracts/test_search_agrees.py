@@ -16,9 +16,7 @@ from fhirplan.store.search.searching import search
 
 BASE = "http://here/fhir"
 ORIGIN = Origin("a", "b", "api", push=False)
-few = settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
+few = settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 
 def maybe(strategy):

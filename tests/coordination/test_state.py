@@ -153,7 +153,7 @@ def records(draw):
     return [plan, *requests, condition, *goal_list, *made]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(records(), st.integers(0, 60 * 24 * 14), st.sampled_from(ZONES))
 def test_the_state_equals_the_slow_reference(reference, record, minute, zone):
     now = BEGIN + timedelta(minutes=minute)
@@ -167,7 +167,7 @@ def test_the_state_equals_the_slow_reference(reference, record, minute, zone):
     assert {kind: {item.ref for item in found.having(name)} for kind, name in STANDINGS.items()} == names
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(records(), st.randoms(use_true_random=False))
 def test_the_order_in_which_resources_come_does_not_matter(record, random):
     now, zone = BEGIN + timedelta(days=7), "America/Chicago"

@@ -515,7 +515,7 @@ any_operation = st.one_of(
 
 
 @given(st.lists(any_operation, max_size=6))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_any_patch_leaves_a_resource_without_empty_elements_or_is_refused(operations):
     """What comes out can always be said in XML, which has no empty elements and no uneven arrays."""
     try:

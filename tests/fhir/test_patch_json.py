@@ -225,7 +225,7 @@ def spelled(value):
 
 
 @given(values, values)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_the_difference_of_two_documents_makes_one_of_the_other(old, new):
     before = spelled(old), spelled(new)
     operations = diff(old, new)
@@ -261,7 +261,7 @@ operations_at_random = st.fixed_dictionaries(
 
 
 @given(values, st.lists(operations_at_random, max_size=6))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_any_patch_is_carried_out_or_refused_and_never_changes_what_it_was_given(document, operations):
     before = spelled(document), spelled(operations)
     try:

@@ -99,7 +99,7 @@ def spelled(value):
     return dumps(value)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.integers(0, 2**32), st.sampled_from(TYPES), st.booleans())
 @example(1, "Bundle", False)
 @example(2, "Parameters", True)
@@ -109,7 +109,7 @@ def test_a_resource_comes_back_as_it_was_digit_for_digit(seed, type_, pretty):
     assert spelled(from_xml(to_xml(resource, pretty=pretty))) == spelled(resource)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 2**32), st.sampled_from(TYPES))
 def test_another_reader_finds_the_same_values_in_r4s_order(seed, type_):
     """ElementTree knows nothing of us: what it reads is compared with a plain walk over the JSON."""

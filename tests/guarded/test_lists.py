@@ -201,7 +201,7 @@ class Plain:
 FIGURES = {"cases": 0, "withheld": 0}
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=12, suppress_health_check=list(HealthCheck))
 @given(records())
 def test_lists_and_counts_are_those_of_a_server_that_never_had_what_is_withheld(holding, resources):
     services = holding(resources)

@@ -70,7 +70,7 @@ def test_a_page_holds_at_most_a_thousand(ehr):
 _writes = st.lists(st.tuples(st.integers(0, 4), st.sampled_from(["a", "b", "gone"])), max_size=12)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(before=_writes, meanwhile=st.lists(_writes, max_size=6), size=st.integers(1, 3), descending=st.booleans())
 def test_paging_under_change_equals_one_page_before_the_change(before, meanwhile, size, descending):
     """Law: pages taken while the data change are, joined, what one large page was at the start."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from fhirplan.catalog import CATALOG
@@ -128,7 +128,6 @@ elements = st.recursive(
 
 
 @given(content=st.dictionaries(st.sampled_from(["focus", "part", "extension"]), elements))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_out_and_in_again_is_the_same_content(content: dict[str, Any], database: Database) -> None:
     goal = {"resourceType": "Goal", "id": "g", **content}
     with database.write() as tx:

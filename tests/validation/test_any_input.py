@@ -21,14 +21,14 @@ JSON = st.recursive(
 NAMES = ["status", "subject", "period", "category", "contained", "extension", "_status", "text", "meta", "activity"]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(members=st.dictionaries(st.sampled_from(NAMES), JSON), type_=st.sampled_from(["CarePlan", "Goal", "Bundle"]))
 def test_any_content_of_any_element_gets_an_answer(ours, members, type_):
     issues = ours.validate({"resourceType": type_, **members})
     assert all(issue.text for issue in issues)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(value=JSON)
 def test_any_json_value_gets_an_answer(ours, value):
     assert isinstance(ours.validate(value), tuple)

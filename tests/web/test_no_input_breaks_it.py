@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fhirplan.catalog import CATALOG
@@ -58,7 +58,7 @@ def server(tmp_path_factory):
     services.database.close()
 
 
-@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=250)
 @given(METHODS, PATHS, QUERIES, BODIES, HEADERS)
 def test_no_request_breaks_the_server(server, method, path, query, body, headers):
     headers = {**headers, "Content-Type": "application/fhir+json"}
@@ -104,7 +104,7 @@ ENTRIES = st.lists(
 )
 
 
-@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=250)
 @given(st.sampled_from(["transaction", "batch"]), ENTRIES)
 def test_no_bundle_breaks_the_server(server, kind, entries):
     bundle = {"resourceType": "Bundle", "type": kind, "entry": entries}
