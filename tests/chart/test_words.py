@@ -11,7 +11,7 @@ import pytest
 from fhirplan.chart import chips, codes, people
 from fhirplan.chart.translated import translation
 from fhirplan.chart.words import LANGUAGES, words
-from fhirplan.coordination import asking
+from fhirplan.coordination.assessment import asking
 
 CHICAGO = ZoneInfo("America/Chicago")
 NOW = datetime(2026, 3, 9, 13, 0, tzinfo=UTC)

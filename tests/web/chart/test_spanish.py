@@ -9,7 +9,7 @@ import pytest
 
 from fhirplan.chart import codes
 from fhirplan.chart.words import words
-from fhirplan.coordination import asking
+from fhirplan.coordination.assessment import asking
 
 ROOT = Path(__file__).resolve().parents[3]
 BUNDLES = sorted((ROOT / "fixtures" / "bundles").glob("b*.json"))
