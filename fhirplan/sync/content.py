@@ -6,16 +6,20 @@ it is found again when the reply to its creation was lost. It names the copy and
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
 from typing import Any, Final
 
 from fhirplan.fhir import reference
-from fhirplan.fhir.codec import Resource
+from fhirplan.fhir.codec import Json, Resource, dumps
 from fhirplan.fhir.resource import content_hash, without_server_fields
 
 SID: Final = "http://fhirplan.dev/fhir/sid/"
 # R4: Provenance has no identifier, and a QuestionnaireResponse has room for one only; a tag serves there.
 _WITHOUT_IDENTIFIER: Final = frozenset({"Provenance"})
 _ONE_IDENTIFIER: Final = frozenset({"QuestionnaireResponse"})
+Values = Counter[tuple[str, bytes]]
+"""How often a value stands at a place, as ``.note.text``, wherever in the lists on the way."""
 _PATIENT: Final = ("subject", "patient", "for", "beneficiary")
 
 
@@ -129,3 +133,19 @@ def _list(value: Any) -> list[Any]:
 
 def _object(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
+
+
+def values(resource: Resource) -> Values:
+    """The values of a copy by their place; narratives are not looked at, since they are made anew."""
+    return Counter(_placed("", {key: value for key, value in resource.items() if key != "text"}))
+
+
+def _placed(place: str, value: Json) -> Iterator[tuple[str, bytes]]:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from _placed(f"{place}.{key}", item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _placed(place, item)
+    else:
+        yield place, dumps(value)

@@ -31,6 +31,7 @@ from fhirplan.sync.pairing import pair
 from fhirplan.sync.plan import Conflict, Echo, Unchanged
 from fhirplan.sync.points import reached
 from fhirplan.sync.sides import Sides
+from fhirplan.sync.unkept import unkept
 from fhirplan.sync.withholding import TEXT, is_withheld
 
 _WITHDRAWN: Final = "It was entered by mistake and taken back before the EHR had it, so there is nothing to send."
@@ -229,19 +230,27 @@ def _landed(here: _Here, local: Resource, written: Written, route: str) -> Deliv
     return Delivery("sent", route, written.id, written.version, landing=Landing(local, here.version, written))
 
 
-def note(ids: Ids, landings: Sequence[Landing], merging: Merging) -> None:
-    """Links what the EHR took, all of it before any is looked at, and takes notice of what the EHR made of it."""
+def note(ids: Ids, landings: Sequence[Landing], merging: Merging) -> dict[tuple[str, str], str]:
+    """Links what the EHR took, all of it before any is looked at, and takes notice of what the EHR made of it.
+
+    Gives by type and id what is to be said on the receipts, as OperationOutcome JSON, of what it did not keep.
+    """
     made = []
     for item in landings:
         type_, our_id, to = str(item.local["resourceType"]), str(item.local["id"]), item.written
         link = Link(type_, our_id, to.id, to.version, to.updated, comparable(item.local), item.version)
         pair(ids, link)
         made.append((link, to))
+    told = {}
     for link, to in made:
-        if to.resource is None or same(comparable(inbound(ids, to.resource, link.id)), link.base):
+        stored = comparable(inbound(ids, to.resource, link.id)) if to.resource is not None else None
+        if stored is None or link.base is None or same(stored, link.base):
             continue
         links.put(ids.tx, ids.connection, replace(link, ehr_version="", ehr_updated=""), ids.now)
-        absorb(ids, remote_copy(to.resource), merging=replace(merging, tells=False))
+        absorb(ids, remote_copy(to.resource or {}), merging=replace(merging, tells=False))
+        if sentence := unkept(link.base, stored, link.local_version):
+            told[link.type, link.id] = said("informational", sentence)
+    return told
 
 
 def _notice(sides: Sides, remote: RemoteCopy, route: str) -> Delivery:

@@ -7,11 +7,10 @@ our own words look like the clinic's; seen from the version that landed, only wh
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
-from fhirplan.fhir.codec import Json, Resource, dumps
-
-_Values = Counter[tuple[str, bytes]]
+from fhirplan.fhir.codec import Resource
+from fhirplan.sync.content import Values, values
 
 
 def origins(
@@ -24,10 +23,10 @@ def origins(
     where a version changed it was not made from that version. Contents are as ``comparable`` gives them; narratives
     are not looked at, since they are made anew.
     """
-    there, before = _values(remote), _values(base or {})
+    there, before = values(remote), values(base or {})
     found, nearest = [(0, base)], _distance(before, there)
     for version, content in own:
-        mine = _values(content or {})
+        mine = values(content or {})
         far = _distance(mine, there)
         if content is None or far > nearest or mine == before or _contradicts(there, before, mine):
             continue
@@ -36,32 +35,16 @@ def origins(
     return found
 
 
-def _contradicts(there: _Values, before: _Values, mine: _Values) -> bool:
+def _contradicts(there: Values, before: Values, mine: Values) -> bool:
     """Whether a copy is as it was before in a place that we changed, which it would not be had our change landed."""
     changed = {place for place, _ in (before - mine) + (mine - before)}
     return any(_at(place, there) == _at(place, before) for place in changed)
 
 
-def _at(place: str, values: _Values) -> _Values:
+def _at(place: str, values: Values) -> Values:
     return Counter({value: number for value, number in values.items() if value[0] == place})
 
 
-def _distance(one: _Values, other: _Values) -> int:
+def _distance(one: Values, other: Values) -> int:
     """In how many values two copies differ."""
     return ((one - other) + (other - one)).total()
-
-
-def _values(resource: Resource) -> _Values:
-    """The values of a resource by their place, wherever in a list they stand."""
-    return Counter(_found("", {key: value for key, value in resource.items() if key != "text"}))
-
-
-def _found(path: str, value: Json) -> Iterator[tuple[str, bytes]]:
-    if isinstance(value, dict):
-        for key, item in value.items():
-            yield from _found(f"{path}.{key}", item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _found(path, item)
-    else:
-        yield path, dumps(value)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from fhirplan.errors import EhrRejected, EhrUnavailable, FhirplanError, Issue
@@ -159,10 +159,11 @@ def _settled(run: Run, made: Sequence[Made]) -> None:
     with sides.database.write() as tx:
         kept = [(item, rows) for item in made if (rows := _finished(run, tx, item))]
         landings = [item.delivery.landing for item, _ in kept if item.delivery.landing is not None]
-        deliver.note(sides.ids(tx), landings, sides.merging)
+        unkept = deliver.note(sides.ids(tx), landings, sides.merging)
         for item, rows in kept:
             for entry in rows:
-                receipts.put(tx, sides.connection, _receipt(entry, item.delivery, sides.clock()))
+                said = unkept.get((entry.type, entry.id)) or item.delivery.reason
+                receipts.put(tx, sides.connection, _receipt(entry, replace(item.delivery, reason=said), sides.clock()))
             _follow_up(run, tx, item)
         reached("settling")
     for item, rows in kept:

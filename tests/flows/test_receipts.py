@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from fhirplan.ehr.transport import Transport
 from fhirplan.fhir import codec, outcome
+from fhirplan.store import versions
 from fhirplan.sync.through import Through
 
 
@@ -111,3 +113,33 @@ def test_what_the_ehr_made_of_our_write_is_taken_over(clinic: Any, ours: Any, ma
     ours.edit("Goal", "g1", description={"text": "Longer than it keeps"})
     assert ours.sync().agreed
     assert ours.get("Goal", "g1")["description"]["text"] == "Long"
+
+
+def test_what_the_ehr_does_not_keep_of_a_change_is_said_and_stays_in_the_history(
+    clinic: Any, ours: Any, make: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Transport.write
+
+    def stripping(self: Transport, method: str, address: str, body: bytes | None, headers: Any) -> Any:
+        kept = codec.loads(body or b"{}")
+        if kept.get("resourceType") == "Goal":
+            del kept["note"]
+            body = codec.dumps(kept)
+        return real(self, method, address, body, headers)
+
+    monkeypatch.setattr(Transport, "write", stripping)
+    one = type(ours)(dataclasses.replace(ours.sides, bundle=1))
+    clinic.put(make.patient())
+    one.sync()
+    one.save(make.goal("mine", note=[{"text": "She wants to walk to the church."}]))
+    assert one.sync().agreed
+    (receipt,) = one.receipts("Goal", "mine")
+    assert (receipt.state, receipt.route) == ("sent", "create")
+    assert said(receipt) == "The EHR did not keep Goal.note. What was sent is version 1 in the history here."
+    with one.database.read() as tx:
+        sent = versions.at(tx, "default", "Goal", "mine", 1)
+    assert sent is not None
+    assert sent.resource()["note"] == [{"text": "She wants to walk to the church."}]
+    writes = len(clinic.writes())
+    assert one.sync().agreed
+    assert len(clinic.writes()) == writes
