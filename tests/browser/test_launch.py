@@ -70,6 +70,8 @@ def place(tmp_path_factory):
             base_url=ours,
             ehr_url=f"{ehr}/fhir",
             launch_client_id="fhirplan",
+            # Hours pass at once here, in which somebody would have clicked.
+            session_idle_minutes=0,
         )
     )
     sides = assembly.build_sync(services.settings, services, services.settings.default_connection)

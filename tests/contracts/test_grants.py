@@ -68,7 +68,7 @@ def test_a_grant_stands_until_it_ends_is_revoked_or_its_client_is_disabled(datab
 
 
 def test_a_session_is_opened_by_its_secret_and_renewed_by_one(database, seals):
-    session = Session("0123456789abcdef", "default", "s", "Practitioner/x", "p", "", 0, HOUR, 10, {"token": "t"})
+    session = Session("0123456789abcdef", "default", "s", "Practitioner/x", "p", "", 0, HOUR, 0, 10, {"token": "t"})
     with database.write() as tx:
         sessions.begin(tx, seals, session, "secret", 0)
         assert sessions.get(tx, seals, session.sid, "secret", 1) == session
