@@ -20,6 +20,7 @@ from fhirplan.store.engine import Database
 from fhirplan.sync.run import run_sync
 from fhirplan.web.app import create_app
 from tests.browser.serving import served
+from tests.ports import own_port
 
 BUNDLES = Path(__file__).resolve().parents[2] / "fixtures" / "bundles"
 ARGUMENTS = [
@@ -103,13 +104,13 @@ def in_step(tmp_path_factory):
     (folder / "bundles").mkdir()
     shutil.copy(BUNDLES / "b01-hf-home-health.json", folder / "bundles")
     store = Store(folder / "ehr.db")
-    ehr = Server("127.0.0.1", 0, sandbox(store))
+    port = own_port()
+    ehr = Server("127.0.0.1", port, sandbox(store))
     ehr.start()
     load_folder(store, folder / "bundles")
     services, sync = _ours(folder, ehr.url)
     sync()
     services.database.close()
-    port = ehr.server_address[1]
     ehr.stop()
     store.close()
     return folder, port

@@ -2,7 +2,6 @@
 
 import re
 import shutil
-import socket
 import time
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from fhirplan.sync.run import run_sync
 from fhirplan.web.app import create_app
 from fhirplan.web.sessions import AUTHORITY
 from tests.browser.serving import served
+from tests.ports import own_port
 
 pytestmark = pytest.mark.browser
 BUNDLES = Path(__file__).resolve().parents[2] / "fixtures" / "bundles"
@@ -50,9 +50,7 @@ def place(tmp_path_factory):
     chosen.mkdir()
     for name in ("b01-hf-home-health", "b06-hospice"):
         shutil.copy(BUNDLES / f"{name}.json", chosen)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = own_port()
     ours = f"http://127.0.0.1:{port}"
     desk = Desk({"fhirplan": App("fhirplan", (f"{ours}/auth/callback",), f"{ours}/auth/launch")})
     store = Store(None)

@@ -5,7 +5,6 @@ import http.client
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -21,14 +20,9 @@ from fhirplan import settings
 from fhirplan.cli.serve import banner, prepare, reachable_at, require_loopback_when_open
 from fhirplan.errors import Misconfigured
 from fhirplan.store.engine import Database
+from tests.ports import own_port
 
 SERVE = [sys.executable, "-c", "from fhirplan.cli.main import main; main()", "serve"]
-
-
-def _free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def _answer(url, process):
@@ -47,7 +41,7 @@ def serving(tmp_path):
     started = []
 
     def start(*arguments):
-        port = _free_port()
+        port = own_port()
         environment = {**os.environ, "FHIRPLAN_DATA_DIR": str(tmp_path), "FHIRPLAN_AUTH": "open"}
         process = subprocess.Popen(
             [*SERVE, "--port", str(port), "--workers", "1", *arguments], env=environment, cwd=tmp_path

@@ -10,6 +10,7 @@ from http.client import HTTPConnection
 import pytest
 
 from fhirplan.cli import workers
+from tests.ports import own_port
 
 WHO = "import os\ndef app(environ, start):\n    start('200 OK', []); return [str(os.getpid()).encode()]\n"
 
@@ -17,9 +18,7 @@ WHO = "import os\ndef app(environ, start):\n    start('200 OK', []); return [str
 @pytest.fixture
 def server(tmp_path):
     (tmp_path / "who.py").write_text(WHO)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = own_port()
     process = subprocess.Popen(
         [
             *(sys.executable, "-m", "gunicorn", "--workers", "2", "--threads", "2", "--no-control-socket"),

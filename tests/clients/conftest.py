@@ -1,13 +1,14 @@
 """A real server on a free port of this machine, for clients that know nothing of it but its FHIR base."""
 
 import os
-import socket
 import subprocess
 import sys
 import time
 import urllib.request
 
 import pytest
+
+from tests.ports import own_port
 
 
 def answers(url):
@@ -21,9 +22,7 @@ def answers(url):
 @pytest.fixture(scope="session")
 def base(tmp_path_factory):
     folder = tmp_path_factory.mktemp("served")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = own_port()
     environment = {
         **os.environ,
         "FHIRPLAN_DATA_DIR": str(folder),

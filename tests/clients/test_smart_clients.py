@@ -3,7 +3,6 @@
 import html
 import re
 import shutil
-import socket
 import subprocess
 import threading
 from contextlib import contextmanager
@@ -25,6 +24,7 @@ from fhirplan.store.access.clients import Client
 from fhirplan.store.engine import Database
 from fhirplan.sync.run import run_sync
 from fhirplan.web.app import create_app
+from tests.ports import own_port
 
 SCRIPT = Path(__file__).with_name("smart.mjs")
 SCOPES = (
@@ -83,9 +83,7 @@ class Site:
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
     folder = tmp_path_factory.mktemp("smart")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = own_port()
     base = f"http://127.0.0.1:{port}"
     store = Store(None)
     for resource in PEOPLE:

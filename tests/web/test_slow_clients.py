@@ -13,6 +13,7 @@ import urllib.request
 import pytest
 
 from fhirplan.web.arriving import Arriving
+from tests.ports import own_port
 
 SERVE = [
     sys.executable,
@@ -30,9 +31,7 @@ SECONDS = 4.0
 @pytest.fixture(scope="module")
 def port(tmp_path_factory):
     folder = tmp_path_factory.mktemp("slow")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        number = probe.getsockname()[1]
+    number = own_port()
     given = {"DATA_DIR": str(folder), "AUTH": "open", "VALIDATION": "base", "REQUEST_SECONDS": str(SECONDS)}
     environment = {**os.environ, **{f"FHIRPLAN_{name}": value for name, value in given.items()}}
     process = subprocess.Popen([*SERVE, "--port", str(number)], env=environment, cwd=folder)
