@@ -122,6 +122,16 @@ def test_no_conditional_header_tells(a, method):
     assert [headers for headers in CONDITIONS if len(set(map(str, answers(headers)))) > 1] == []
 
 
+def plan_with(goal_reference):
+    return {
+        "resourceType": "CarePlan",
+        "status": "active",
+        "intent": "plan",
+        "subject": {"reference": "Patient/a"},
+        "goal": [{"reference": goal_reference}],
+    }
+
+
 WRITES = [
     ("DELETE", "Goal?_id={}", None),
     ("PUT", "Goal?_id={}", goal("new", "a") | {"id": ""}),
@@ -150,46 +160,22 @@ WRITES = [
     (
         "POST",
         "CarePlan/$validate",
-        {
-            "resourceType": "CarePlan",
-            "status": "active",
-            "intent": "plan",
-            "subject": {"reference": "Patient/a"},
-            "goal": [{"reference": "Goal/{}"}],
-        },
+        plan_with("Goal/{}"),
     ),
     (
         "POST",
         "CarePlan",
-        {
-            "resourceType": "CarePlan",
-            "status": "active",
-            "intent": "plan",
-            "subject": {"reference": "Patient/a"},
-            "goal": [{"reference": "Goal/{}"}],
-        },
+        plan_with("Goal/{}"),
     ),
     (
         "POST",
         "CarePlan",
-        {
-            "resourceType": "CarePlan",
-            "status": "active",
-            "intent": "plan",
-            "subject": {"reference": "Patient/a"},
-            "goal": [{"reference": "Goal?_id={}"}],
-        },
+        plan_with("Goal?_id={}"),
     ),
     (
         "POST",
         "CarePlan",
-        {
-            "resourceType": "CarePlan",
-            "status": "active",
-            "intent": "plan",
-            "subject": {"reference": "Patient/a"},
-            "goal": [{"reference": "Goal/{}/_history/1"}],
-        },
+        plan_with("Goal/{}/_history/1"),
     ),
     ("POST", "Task", task("", "a", focus={"reference": "Goal/{}"}) | {"id": "tt"}),
     (
